@@ -1,0 +1,129 @@
+"""What every data module shares: a tokenizer made or read once, text prepared by one process, exact loaders for all."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import lightning as L
+from filelock import FileLock
+from tokenizers import Tokenizer
+
+from datamodules.loading import BatchLoader, EvaluationLoader, Examples, Share, pick_workers
+from datamodules.task import Refused, Task, fingerprint
+from datamodules.tokenization import Vocabulary, WordPiece, digest, save_tokenizer
+
+
+class TextDataModule(L.LightningDataModule, ABC):
+    """Text -> token ids -> batches.
+
+    Preparing (reading, training a tokenizer, cutting text into tokens) happens once, in one process, into `cache_dir`;
+    then every process reads what is there.
+
+    Args:
+        source: `hub`, a local folder in the hub's layout, or `miniature`.
+        tokenizer: how to cut text; trained on this data's training text if it names no file.
+        global_batch_size: examples per optimiser step over all devices and micro-batches.
+        eval_batch_size: examples per evaluation batch of one device.
+        num_workers: processes per device that prepare batches; None: 4 with a GPU, 0 without.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        tokenizer: WordPiece,
+        global_batch_size: int,
+        eval_batch_size: int,
+        seed: int,
+        cache_dir: str,
+        num_workers: int | None = None,
+    ) -> None:
+        super().__init__()
+        for key, value in (("global_batch_size", global_batch_size), ("eval_batch_size", eval_batch_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise Refused(f"data.{key}={value!r} is not possible: it may be a whole number from 1 up.")
+        self.source, self.wordpiece, self.seed = str(source), tokenizer, seed
+        self.global_batch_size, self.eval_batch_size = global_batch_size, eval_batch_size
+        self.cache, self.workers = Path(cache_dir), num_workers
+        self.task = Task("", "")
+        self.card: dict = {}  # figures of the prepared data, for the record
+
+    # ---- to be written by a data set ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def identity(self) -> dict:
+        """What decides the text that is read: source, files, sizes, digests."""
+
+    @abstractmethod
+    def training_texts(self) -> Iterable[str]:
+        """The text that a tokenizer may be trained on."""
+
+    @abstractmethod
+    def prepare_tokens(self, tokenizer: Tokenizer) -> None:
+        """Cut the text into tokens and leave them in the cache."""
+
+    # ---- tokenizer ---------------------------------------------------------------------------------------------------
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """Where this data's tokenizer.json is, or will be once prepared."""
+        key = fingerprint({"tokenizer": self.wordpiece.identity(), **({} if self.wordpiece.file else self.identity())})
+        return self.cache / "tokenizers" / key / "tokenizer.json"
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The tokenizer, trained first if need be."""
+        path = self.tokenizer_file
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = self.wordpiece.load() if self.wordpiece.file else self.wordpiece.train(self.training_texts())
+            if made.get_vocab_size() > self.wordpiece.vocab_size:
+                raise Refused(
+                    f"model.vocab_size={self.wordpiece.vocab_size} is too small for {self.wordpiece.file}, which has "
+                    f"{made.get_vocab_size()} entries: it may be that number or more."
+                )
+            save_tokenizer(made, path)
+        return WordPiece(self.wordpiece.vocab_size, file=str(path)).load()
+
+    # ---- Lightning ---------------------------------------------------------------------------------------------------
+
+    def prepare_data(self) -> None:
+        """In one process of each node: everything that is slow, into the cache."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.cache / f"{fingerprint(self.identity())}.lock"):
+            self.prepare_tokens(self.load_tokenizer())
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # worker processes fork after this
+
+    @property
+    def tokens_dir(self) -> Path:
+        """Where this text's tokens lie, cut by this tokenizer."""
+        return self.cache / "tokens" / fingerprint({**self.identity(), "tokenizer": digest(self.load_tokenizer())})
+
+    def vocabulary(self) -> Vocabulary:
+        """Special tokens and sizes of the tokenizer."""
+        return Vocabulary.of(self.load_tokenizer())
+
+    @property
+    def share(self) -> Share:
+        """This process's share of every batch."""
+        if self.trainer is None:
+            return Share()
+        return Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
+
+    def train_loader(self, examples: Examples) -> BatchLoader:
+        """Shuffled batches for training."""
+        workers = pick_workers(self.workers)
+        return BatchLoader(examples, self.global_batch_size, self.seed, self.share, workers, pin=workers > 0)
+
+    def eval_loader(self, examples: Examples) -> EvaluationLoader:
+        """Each example once."""
+        return EvaluationLoader(examples, self.eval_batch_size, self.share)
+
+
+def once(path: Path, build: Callable[[Path], None]) -> Path:
+    """Build `path` (a folder) through a neighbour that is renamed when complete; nothing to do if it is there."""
+    if not path.exists():
+        partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+        partial.mkdir(parents=True, exist_ok=True)
+        build(partial)
+        partial.rename(path)
+    return path

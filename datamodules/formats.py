@@ -1,0 +1,116 @@
+"""How examples are laid out as sequences, and how sequences become a batch (the table of keys is in lightning_modules/base.py).
+
+Sequences travel ragged: end to end, sorted by length, without padding. Equal lengths become neighbours, so that
+attention is one dense call per length.
+"""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from datamodules.task import Refused
+from datamodules.tokenization import Vocabulary
+
+
+@dataclass
+class Sequence:
+    """One laid-out sequence of n tokens.
+
+    Attributes:
+        tokens, segments: (n,) integers.
+        summary: the position that stands for the whole sequence.
+        example: the number, within the batch, of the example that it belongs to.
+    """
+
+    tokens: np.ndarray
+    segments: np.ndarray
+    summary: int = 0
+    example: int = 0
+
+
+@dataclass
+class Ragged:
+    """A batch under construction: `batch` is what the model reads, `order` the sequences' order in it."""
+
+    batch: dict
+    order: list[int] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)  # sequence number -> its first position in (N,)
+
+
+def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
+    """Lay sequences end to end, shortest first; sequences of equal length keep their order."""
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i].tokens))
+    lengths = [len(sequences[i].tokens) for i in order]
+    offsets = np.zeros(len(order) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    starts = offsets[:-1].astype(np.int64)
+    tokens = np.concatenate([sequences[i].tokens for i in order]).astype(np.int64)
+    batch = {
+        "tokens": torch.from_numpy(tokens),
+        "positions": torch.from_numpy(np.arange(len(tokens)) - np.repeat(starts, lengths)),
+        "segments": torch.from_numpy(np.concatenate([sequences[i].segments for i in order]).astype(np.int64)),
+        "offsets": torch.from_numpy(offsets),
+        "example": torch.tensor([sequences[i].example for i in order]),
+        "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
+        "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
+        "max_length": lengths[-1],
+        "num_examples": num_examples,
+        "counts": {},
+    }
+    return Ragged(batch, order, dict(zip(order, starts.tolist(), strict=True)))
+
+
+def pack_pair(
+    vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0
+) -> Sequence:
+    """[CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0...0 1...1."""
+    parts = [[vocabulary.cls], a, [vocabulary.sep]] if b is None else [[vocabulary.cls], a, [vocabulary.sep], b, [vocabulary.sep]]
+    tokens = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+    segments = np.zeros(len(tokens), dtype=np.int64)
+    if b is not None:
+        segments[len(a) + 2 :] = 1
+    return Sequence(tokens, segments, example=example)
+
+
+def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
+    """Cut from the end of the longer part, token by token, until all fit into `room` (run_classifier.py; ties cut the last)."""
+    lengths = [len(part) for part in parts]
+    while sum(lengths) > room:
+        longest = max(range(len(lengths)), key=lambda i: (lengths[i], i))
+        lengths[longest] -= 1
+    return [part[:length] for part, length in zip(parts, lengths, strict=True)]
+
+
+class SequencePair:
+    """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP]; at most `max_length`."""
+
+    def __init__(self, max_length: int = 128) -> None:
+        if not 5 <= max_length:
+            raise Refused(f"the format's max_length={max_length} is not possible: it may be from 5 up.")
+        self.max_length = max_length
+
+    def sequences(self, vocabulary: Vocabulary, fields: list[np.ndarray], example: int = 0) -> list[Sequence]:
+        """The sequences of one example, from the token ids of its one or two texts."""
+        fields = truncate_longest(fields, self.max_length - 1 - len(fields))
+        return [pack_pair(vocabulary, fields[0], fields[1] if len(fields) > 1 else None, example)]
+
+    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]]) -> dict:
+        """Examples' token ids -> a batch; `index` numbers the examples from 0."""
+        laid_out = [s for i, fields in enumerate(examples) for s in self.sequences(vocabulary, fields, i)]
+        batch = ragged(laid_out, len(examples)).batch
+        batch["index"] = torch.arange(len(examples))
+        batch["counts"] = {"task": len(examples)}
+        return batch
+
+    def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]]) -> dict:
+        """Raw texts, one or two an example -> a batch."""
+        vocabulary = Vocabulary.of(tokenizer)
+        ids = [
+            [np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64) for text in example]
+            for example in examples
+        ]
+        return self.batch(vocabulary, ids)

@@ -1,0 +1,175 @@
+"""GLUE's nine tasks as nine rows of a table, the check of a data set's rows, and the tenth that choices are made on.
+
+A task's validation set, whose labels are public, is our *test* set: what has to be chosen (learning rate, epochs) is
+chosen on a fixed tenth of train, `holdout_mask`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datamodules.task import Refused, Task
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+UNLABELLED = -1  # the hub's label where the true one is not public
+
+
+@dataclass(frozen=True)
+class GlueTask(Task):
+    """A row of the table: what a model learns of the task, and where the hub keeps its text.
+
+    Attributes:
+        columns: text columns of an example, in the order in which a pair is read.
+        train: the split that is trained on.
+        submission_sets: the splits without public labels, predicted for the GLUE server.
+        submission_files: the server's name for the predictions of each of them.
+        may_be_empty: columns in which the published data has empty texts.
+    """
+
+    columns: tuple[str, ...] = ()
+    train: str = "train"
+    submission_sets: tuple[str, ...] = ("test",)
+    submission_files: tuple[str, ...] = ()
+    may_be_empty: tuple[str, ...] = ()
+
+
+def _task(name: str, columns: str, labels: str, metrics: str, files: str) -> GlueTask:
+    """A row from blank-separated names; the first metric is the headline; without label names it is a regression."""
+    return GlueTask(
+        name,
+        "classification" if labels else "regression",
+        len(labels.split()) or 1,
+        tuple(labels.split()),
+        tuple(metrics.split()),
+        headline=metrics.split()[0],
+        columns=tuple(columns.split()),
+        submission_files=tuple(files.split()),
+    )
+
+
+def _mnli() -> GlueTask:
+    """Two test sets: genres as in train, and genres that train does not have."""
+    task = _task("mnli", "premise hypothesis", "entailment neutral contradiction", "accuracy", "MNLI-m.tsv MNLI-mm.tsv")
+    return replace(
+        task,
+        test_sets=("validation_matched", "validation_mismatched"),
+        submission_sets=("test_matched", "test_mismatched"),
+    )
+
+
+def _qqp() -> GlueTask:
+    """A few of its questions are empty in the published files."""
+    task = _task("qqp", "question1 question2", "not_duplicate duplicate", "f1 accuracy", "QQP.tsv")
+    return replace(task, may_be_empty=task.columns)
+
+
+_PAIR = "sentence1 sentence2"
+
+# Labels in the hub's order (Google's MNLI files have another); metrics as in BERT's Table 1, the headline first.
+_ROWS = (
+    _task("cola", "sentence", "unacceptable acceptable", "matthews", "CoLA.tsv"),
+    _task("sst2", "sentence", "negative positive", "accuracy", "SST-2.tsv"),
+    _task("mrpc", _PAIR, "not_equivalent equivalent", "f1 accuracy", "MRPC.tsv"),
+    _task("stsb", _PAIR, "", "spearman pearson", "STS-B.tsv"),
+    _qqp(),
+    _mnli(),
+    _task("qnli", "question sentence", "entailment not_entailment", "accuracy", "QNLI.tsv"),
+    _task("rte", _PAIR, "entailment not_entailment", "accuracy", "RTE.tsv"),
+    _task("wnli", _PAIR, "not_entailment entailment", "accuracy", "WNLI.tsv"),
+)
+TASKS: dict[str, GlueTask] = {task.name: task for task in _ROWS}
+
+
+def holdout_mask(rows: Sequence[str], share: float = 0.1) -> np.ndarray:
+    """Which rows of train are held out for choices: decided by each text alone, so by no seed, order or machine.
+
+    Args:
+        rows: the texts of each row, joined with the unit separator "\\x1f"; equal texts fall on the same side.
+        share: expected part of the different texts that is held out, 0 to 1.
+
+    Returns:
+        Booleans, (len(rows),), True for a held-out row.
+    """
+    bound = int(share * 2**64)
+    digests = (hashlib.blake2b(row.encode(), digest_size=8).digest() for row in rows)
+    return np.fromiter((int.from_bytes(digest) < bound for digest in digests), dtype=bool, count=len(rows))
+
+
+def check_rows(rows: "datasets.Dataset", task: GlueTask, where: str, labelled: bool) -> None:
+    """Refuse rows that would train or score something else than `task`; whole columns at a time (400k rows: < 1 s).
+
+    Args:
+        where: source, repository, configuration and split, for the message.
+        labelled: whether every row must have its label; otherwise -1 may stand for it, or the column be absent.
+
+    Raises:
+        Refused: naming `where`, the row (counted from 0) and what is wrong: a missing column, a text that is missing,
+            blank or no text, an unknown label, or label names in another order than `task.labels`.
+    """
+    there = rows.column_names
+    wanted = [*task.columns, *(["label"] if labelled or "label" in there else [])]
+    for name in wanted:
+        if name not in there:
+            raise Refused(f"{where}: {task.name} needs a column {name!r}, and there are {', '.join(map(repr, there))}.")
+    table: pa.Table = rows.select_columns(wanted).with_format("arrow")[:]
+    for name in task.columns:
+        _check_texts(table.column(name), f"{where}: column {name!r}", name in task.may_be_empty)
+    if "label" not in wanted:
+        return
+    _check_label_names(getattr(rows.features["label"], "names", None), task, where)
+    check = _check_scores if task.kind == "regression" else _check_labels
+    check(table.column("label"), task, f"{where}: column 'label'", labelled)
+
+
+def _check_texts(column: "pa.ChunkedArray", where: str, may_be_empty: bool) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    _refuse_first(column.is_null() if is_text else _all(column), column, where, "a text is needed")
+    if not may_be_empty:
+        trimmed = pc.call_function("utf8_trim_whitespace", [column])
+        blank = np.asarray(pc.call_function("binary_length", [trimmed])) == 0
+        _refuse_first(blank, column, where, "the text may not be blank")
+
+
+def _check_label_names(names: Sequence[str] | None, task: GlueTask, where: str) -> None:
+    if names is not None and list(names) != list(task.labels):
+        raise Refused(f"{where}: its labels are {list(names)}, and those of {task.name} are {list(task.labels)}.")
+
+
+def _check_labels(column: "pa.ChunkedArray", task: GlueTask, where: str, labelled: bool) -> None:
+    import pyarrow as pa
+
+    allowed = [*range(task.num_labels), *([] if labelled else [UNLABELLED])]
+    # a missing label becomes NaN, which is in no list
+    unknown = ~np.isin(column.to_numpy(), allowed) if pa.types.is_integer(column.type) else _all(column)
+    _refuse_first(unknown, column, where, f"the label may be {', '.join(map(str, allowed))}")
+
+
+def _check_scores(column: "pa.ChunkedArray", task: GlueTask, where: str, labelled: bool) -> None:
+    import pyarrow as pa
+
+    rule = f"a score of {task.name} is a finite number" + (f" other than {UNLABELLED}" if labelled else "")
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        _refuse_first(_all(column), column, where, rule)
+    scores = np.asarray(column.to_numpy(), dtype=np.float64)  # a missing score becomes NaN
+    _refuse_first(~np.isfinite(scores) | (labelled & (scores == UNLABELLED)), column, where, rule)
+
+
+def _all(column: "pa.ChunkedArray") -> np.ndarray:
+    return np.ones(len(column), dtype=bool)
+
+
+def _refuse_first(wrong: "np.ndarray | pa.ChunkedArray", column: "pa.ChunkedArray", where: str, rule: str) -> None:
+    """Refuse the first row that is marked in `wrong`, if one is."""
+    marked = np.flatnonzero(np.asarray(wrong))
+    if len(marked):
+        row = int(marked[0])
+        raise Refused(f"{where}, row {row}: {column[row].as_py()!r} is not possible, {rule}.")

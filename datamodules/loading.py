@@ -1,0 +1,147 @@
+"""Batches of one process, in an order that is a pure function of (seed, epoch): exact, and resumable at any batch.
+
+Lightning's own loaders repeat examples to even out the ranks, and replay an epoch's first batches after a resume. Here
+every example of an epoch is used once, whatever the number of processes, and the position is part of the checkpoint.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.masking import generator
+from datamodules.task import Refused
+
+
+class Examples(Protocol):
+    """What a loader draws from."""
+
+    def __len__(self) -> int: ...
+
+    def begin(self, epoch: int) -> None:
+        """Make ready for an epoch's draws."""
+        ...
+
+    def batch(self, rows: np.ndarray, epoch: int) -> dict:
+        """The examples of these rows as a batch (lightning_modules/base.py)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """A process's place among `world` ones, and the micro-batches that it takes per step."""
+
+    rank: int = 0
+    world: int = 1
+    micro: int = 1
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+class Steps(Dataset):
+    """Step number -> this rank's micro-batches of it."""
+
+    def __init__(self, steps: Sequence[np.ndarray], share: Share, collate: Callable[[np.ndarray], dict]) -> None:
+        self.steps, self.share, self.collate = steps, share, collate
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, step: int) -> list[dict]:
+        share = self.share
+        parts = [self.steps[step][m * share.world + share.rank :: share.world * share.micro] for m in range(share.micro)]
+        batches = [self.collate(rows) for rows in parts]
+        counts = {name: sum(batch["counts"][name] for batch in batches) for name in batches[0]["counts"]}
+        return [{**batch, "counts": counts} for batch in batches]
+
+
+class BatchLoader:
+    """The training batches of one rank.
+
+    Args:
+        examples: what to draw from.
+        global_batch_size: examples per optimiser step, over all ranks and micro-batches. An epoch's last batch is not
+            dropped: the epoch is divided into as many steps as it takes, of sizes that differ by one at most.
+        workers: processes that prepare batches ahead.
+    """
+
+    def __init__(
+        self, examples: Examples, global_batch_size: int, seed: int, share: Share, workers: int = 0, pin: bool = False
+    ) -> None:
+        self.examples, self.seed, self.share, self.workers, self.pin = examples, seed, share, workers, pin
+        examples.begin(0)
+        self.size = len(examples)
+        self.num_steps = max(1, -(-self.size // global_batch_size))
+        if self.size // self.num_steps < share.world * share.micro:
+            raise Refused(
+                f"data.global_batch_size={global_batch_size} over {self.size} examples does not give each of {share.world}"
+                f" processes x {share.micro} micro-batches an example: it may be larger, or the processes fewer."
+            )
+        self.epoch, self.position = -1, 0
+
+    def __len__(self) -> int:
+        return self.num_steps * self.share.micro
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Row numbers of an epoch. Where epochs draw unequal numbers of rows, the first epoch's number holds for all."""
+        rows = generator(self.seed, epoch, 0).permutation(len(self.examples))
+        return np.resize(rows, self.size)
+
+    def __iter__(self) -> Iterator[dict]:
+        if self.position == 0:  # at the start of an iteration: code after its last yield would not run
+            self.epoch += 1
+        self.examples.begin(self.epoch)
+        epoch, skip = self.epoch, self.position
+        steps = Steps(
+            np.array_split(self.order(epoch), self.num_steps), self.share, lambda rows: self.examples.batch(rows, epoch)
+        )
+        first = skip // self.share.micro
+        loader = DataLoader(
+            steps,
+            batch_size=None,
+            sampler=range(first, self.num_steps),
+            num_workers=self.workers,
+            collate_fn=same,
+            pin_memory=self.pin,
+            generator=torch.Generator(),  # leaves the global one, and so dropout, alone
+            multiprocessing_context="fork" if self.workers else None,
+        )
+        batches = (batch for step in loader for batch in step)
+        for number, batch in enumerate(batches, start=first * self.share.micro):
+            if number >= skip:
+                self.position = (number + 1) % len(self)
+                yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.position = state["epoch"], state["position"]
+
+
+class EvaluationLoader:
+    """Every example once, in order, dealt out to the ranks; draws are those of epoch 0."""
+
+    def __init__(self, examples: Examples, batch_size: int, share: Share) -> None:
+        examples.begin(0)
+        self.examples, self.rows = examples, np.arange(len(examples))[share.rank :: share.world]
+        if len(examples) < share.world:
+            raise Refused(f"{len(examples)} examples cannot be evaluated on {share.world} processes: take fewer devices.")
+        self.batches = np.array_split(self.rows, -(-len(self.rows) // batch_size))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[dict]:
+        for rows in self.batches:
+            yield self.examples.batch(rows, 0)
+
+
+def pick_workers(workers: int | None) -> int:
+    """`data.num_workers`: None takes 4 where there is a GPU to feed, else none."""
+    return (4 if torch.cuda.is_available() else 0) if workers is None else workers

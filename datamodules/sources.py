@@ -1,0 +1,259 @@
+"""Where text comes from: the hub, a local folder in the hub's layout, the embedded miniature, or one's own .txt files.
+
+`data.source` says which: "hub", "miniature", or the path of a folder that holds repositories as the hub does
+(`<folder>/nyu-mll/glue/...`). Whatever cannot be read is refused in one sentence that names the other ways to get it.
+The third-party readers are imported inside the functions: importing this file costs nothing.
+"""
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from datamodules.task import Refused
+
+if TYPE_CHECKING:
+    import datasets
+
+GLUE = "nyu-mll/glue"
+HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
+HEAD_BYTES = 64 * 1024  # of each local data file, for its identity
+MINIATURE_SEED = 0
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What is looked for: a repository and its configuration (None: its only one), and in which source."""
+
+    source: str
+    repository: str
+    config: str | None
+
+    def refused(self, reason: str, split: str | None = None) -> Refused:
+        """The one sentence for a table that cannot be read, with the other ways to get it."""
+        named = {"config": self.config, "split": split}
+        wanted = ", ".join([self.repository, *(f"{key} {name}" for key, name in named.items() if name)])
+        ways = {"hub": "hub (needs a network)", "miniature": "miniature (generated text)"}
+        others = ["a folder in the hub's layout", *(way for source, way in ways.items() if source != self.source)]
+        return Refused(
+            f"{wanted} cannot be read with data.source={self.source}: {reason}; "
+            f"data.source (or the environment variable DATA_SOURCE) may also be {' or '.join(others)}."
+        )
+
+
+def load_rows(source: str, repository: str, config: str | None, split: str) -> "datasets.Dataset":
+    """Read one split of a table, e.g. `load_rows("hub", "nyu-mll/glue", "rte", "train")`.
+
+    Raises:
+        Refused: the folder, repository, configuration or split does not exist, or the hub cannot be reached.
+    """
+    table = _Table(source, repository, config)
+    _check_splits(table, [split])
+    if source == "miniature":
+        return _miniature_rows(table, split)
+    builder = _builder(table)
+    with _refusing(table, split):
+        builder.download_and_prepare()
+        return cast("datasets.Dataset", builder.as_dataset(split=split))
+
+
+def available_splits(source: str, repository: str, config: str | None) -> list[str]:
+    """Names of a table's splits, in the publishers' order.
+
+    Raises:
+        Refused: the folder, repository or configuration does not exist, or the hub cannot be reached.
+    """
+    table = _Table(source, repository, config)
+    if source == "miniature":
+        return _miniature_splits(table)
+    builder = _builder(table)
+    files = getattr(builder.config, "data_files", None)  # a copy from the cache knows its splits, but no files
+    return [str(split) for split in files or builder.info.splits or ()]
+
+
+def identity(source: str, repository: str, config: str | None, splits: Sequence[str]) -> dict[str, object]:
+    """What these splits would be read from, cheaply: two equal identities stand for the same text.
+
+    The hub: the commit. A folder: each data file's relative name, size in bytes and SHA-256 of its first 64 KiB (not
+    the folder's own place). The miniature: the version of its world, and the seed.
+
+    Raises:
+        Refused: as `load_rows`.
+    """
+    table = _Table(source, repository, config)
+    named: dict[str, object] = {"source": source, "repository": repository, "config": config}
+    _check_splits(table, splits)
+    if source == "miniature":
+        from datamodules import miniature
+
+        return {**named, "world": miniature.WORLD, "seed": MINIATURE_SEED}
+    builder = _builder(table)
+    if source == "hub":
+        return {**named, "revision": builder.hash}
+    folder = _folder(table)
+    files = sorted({Path(file) for split in splits for file in (builder.config.data_files or {})[split]})
+    return {**named, "source": "folder", "files": {os.path.relpath(file, folder): _head(file) for file in files}}
+
+
+def read_texts(paths: Sequence[str]) -> Iterator[str]:
+    """The documents of one's own .txt files: UTF-8, one sentence a line, a blank line between documents.
+
+    Args:
+        paths: file names or patterns ("books/*.txt"); a pattern's files come in the order of their names.
+
+    Yields:
+        One document at a time: its sentences joined with newlines.
+
+    Raises:
+        Refused: a file is missing (at the call), is not UTF-8 or holds no text (when it is reached).
+    """
+    return (document for file in _text_files(paths) for document in _documents(file))
+
+
+def file_identity(paths: Sequence[str]) -> list[dict[str, object]]:
+    """What `read_texts` would read, cheaply: each file's own name, size in bytes and SHA-256 of its first 64 KiB."""
+    return [{"name": file.name, **_head(file)} for file in _text_files(paths)]
+
+
+def _text_files(paths: Sequence[str]) -> list[Path]:
+    files = [Path(file) for path in paths for file in sorted(glob.glob(path, recursive=True)) or [path]]
+    for file in files:
+        if not file.is_file():
+            raise Refused(f"There is no text file {file}: name .txt files, or patterns such as books/*.txt.")
+    return files
+
+
+def _documents(file: Path) -> Iterator[str]:
+    sentences: list[str] = []
+    found = False
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if sentence := _sentence(file, number, line):
+                sentences.append(sentence)
+                found = True
+            elif sentences:
+                yield "\n".join(sentences)
+                sentences = []
+    if sentences:
+        yield "\n".join(sentences)
+    if not found:
+        raise Refused(f"{file}, line 1: the file holds no text.")
+
+
+def _sentence(file: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8").lstrip("\ufeff").strip()  # some editors write a byte order mark first
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.start + 1} (0x{line[error.start]:02x})"
+        raise Refused(f"{file}, line {number}: {byte} is not UTF-8; convert the file to UTF-8 first.") from error
+
+
+def _head(file: Path) -> dict[str, object]:
+    with file.open("rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.sha256(content.read(HEAD_BYTES)).hexdigest()}
+
+
+def _builder(table: _Table) -> "datasets.DatasetBuilder":
+    """The reader of one configuration; nothing but descriptions is downloaded yet."""
+    return _hub_builder(table) if table.source == "hub" else _configured(table, str(_folder(table)), None)
+
+
+def _folder(table: _Table) -> Path:
+    root = Path(table.source).expanduser().resolve()
+    if not root.is_dir():
+        raise table.refused("there is no such folder")
+    if not (root / table.repository).is_dir():
+        raise table.refused(f"the folder has no {table.repository}")
+    return root / table.repository
+
+
+@cache  # one commit for a whole process, whatever is pushed meanwhile
+def _hub_builder(table: _Table) -> "datasets.DatasetBuilder":
+    """Ask the hub for the commit first: one request with a time limit, where `datasets` itself retries for 23 s."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        revision = HfApi().dataset_info(table.repository, timeout=HUB_TIMEOUT).sha
+    except RepositoryNotFoundError as error:
+        raise table.refused("the hub has no such data set, or does not show it to you") from error
+    except OfflineModeIsEnabled:
+        return _cached_builder(table, "HF_HUB_OFFLINE is set")
+    except Exception as error:  # no name server, no route, time-out ...: each version of the client has its classes
+        return _cached_builder(table, f"the hub gives no answer ({_reason(error)})")
+    return _configured(table, table.repository, revision)
+
+
+def _cached_builder(table: _Table, why: str) -> "datasets.DatasetBuilder":
+    """The newest copy that `datasets` has in its cache: what it falls back to itself, without the retries."""
+    from datasets.packaged_modules.cache.cache import Cache
+
+    name = table.repository.split("/")[-1]
+    try:
+        return Cache(repo_id=table.repository, dataset_name=name, config_name=table.config, version="auto", hash="auto")
+    except (ValueError, OSError) as error:  # no copy, or copies of several configurations to choose from
+        raise table.refused(f"{why}, and the cache has no copy of it") from error
+
+
+def _configured(table: _Table, path: str, revision: str | None) -> "datasets.DatasetBuilder":
+    import datasets
+
+    with _refusing(table):
+        try:
+            return datasets.load_dataset_builder(path, table.config, revision=revision)
+        except ValueError:
+            configs = datasets.get_dataset_config_names(path, revision=revision)
+            if table.config in configs:
+                raise
+            raise table.refused(f"its configurations are {', '.join(configs)}") from None
+
+
+@contextmanager
+def _refusing(table: _Table, split: str | None = None) -> Iterator[None]:
+    """Whatever the third-party reader raises becomes the one sentence; its own error stays attached as the cause."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise table.refused(_reason(error), split) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost error's class and first sentence: the outer ones only say that something failed."""
+    while error.__cause__:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split()).partition('. ')[0].rstrip('.')}"
+
+
+def _check_splits(table: _Table, wanted: Sequence[str]) -> None:
+    there = available_splits(table.source, table.repository, table.config)
+    for split in wanted:
+        if split not in there:
+            raise table.refused(f"it has only the split{'s' * (len(there) != 1)} {', '.join(there)}", split)
+
+
+def _miniature_splits(table: _Table) -> list[str]:
+    from datamodules import miniature
+    from datamodules.miniature.tasks import split_sizes
+
+    if table.repository != GLUE:
+        return list(miniature.CORPUS_WORDS)
+    if table.config not in miniature.TASKS:
+        raise table.refused(f"its configurations are {', '.join(miniature.TASKS)}")
+    return list(split_sizes(table.config))
+
+
+def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
+    import datasets
+
+    from datamodules import miniature
+
+    if table.repository == GLUE and table.config:
+        return datasets.Dataset.from_list(miniature.glue(table.config, split, seed=MINIATURE_SEED))
+    return datasets.Dataset.from_dict({"text": miniature.documents(split, seed=MINIATURE_SEED)})

@@ -1,0 +1,56 @@
+"""What a model learns about a data set, and the two words with which a setting or an input is refused.
+
+This is the one file that both sides of the suite may import: `lightning_modules` reads a `Task` and never the data
+module that made it, `datamodules` makes one and never sees the model.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Refused(ValueError):
+    """A setting or an input that cannot be used. Its message is one sentence, written for the user."""
+
+
+def one_of(key: str, value: T, allowed: Collection[T]) -> T:
+    """Return `value` if it is among `allowed`.
+
+    Raises:
+        Refused: naming the key, the value and what it may be.
+    """
+    if value in allowed:
+        return value
+    raise Refused(f"{key}={value!r} is not possible: it may be {', '.join(map(str, allowed))}.")
+
+
+def fingerprint(facts: dict, digits: int = 12) -> str:
+    """Hex digits that stand for plain facts: equal facts, equal digits, in whatever order they are written."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:digits]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model needs to know of a data set: nothing about files, columns or text.
+
+    Attributes:
+        name: as the data set's publishers write it in lower case: "rte", "corpus".
+        kind: "pretraining", "classification" or "regression"; chooses the head (`lightning_modules.heads.HEADS`).
+        num_labels: width of the classifier's output; 1 for a regression, 0 for pre-training.
+        labels: label names in the order of their numbers (the hub's order).
+        metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
+        headline: the one metric (of the first test set) that comparisons read as `score`, times 100.
+        test_sets: names of the evaluation sets in loader order ("validation_matched", "validation_mismatched").
+    """
+
+    name: str
+    kind: str
+    num_labels: int = 0
+    labels: Sequence[str] = ()
+    metrics: Sequence[str] = ()
+    headline: str = ""
+    test_sets: Sequence[str] = ("validation",)

@@ -1,0 +1,267 @@
+"""How text is cut into word pieces: BERT's normaliser, BERT's splitting, greedy longest match.
+
+A tokenizer here only cuts. It adds no special tokens, truncates nothing and pads nothing, for `formats` lay sequences
+out; and "[MASK]" written in a text is five characters of text, never the mask.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from datamodules.task import Refused
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+FILES = ("tokenizer.json", "vocab.txt")  # what a directory may hold, the one that says more first
+KINDS = "a tokenizer.json, a vocab.txt, or a directory that holds one of them"
+MAX_WORD = 200  # characters; a longer word is one [UNK] (Google's number; the tokenizers library's own is 100)
+ALPHABET = 1000  # characters that a trained vocabulary spells words with at most; BERT's own vocabulary has 997
+
+
+class WordPiece:
+    """A word-piece tokenizer: one to be learnt from text, or one that exists.
+
+    Args:
+        vocab_size: what `train` may learn at most, the five special tokens included.
+        lowercase: lower case and no accents. A tokenizer.json, and a directory's tokenizer_config.json, know better.
+        min_frequency: a pair of pieces is merged only if it occurs this often.
+        file: a tokenizer.json, a vocab.txt, or a directory that holds one of them.
+    """
+
+    def __init__(
+        self, vocab_size: int = 30522, lowercase: bool = True, min_frequency: int = 2, file: str | None = None
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.lowercase = lowercase
+        self.min_frequency = min_frequency
+        self.file = file
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Learn a vocabulary from `texts`, which are read once; the same texts give the same ids."""
+        letters = min(ALPHABET, (self.vocab_size - len(SPECIALS)) // 2)  # one letter may take two ids: "x" and "##x"
+        words = _spellable(_count_words(texts, self.lowercase), max(letters, 0))
+        if not words:
+            raise Refused(f"text.tokenizer.vocab_size={self.vocab_size} is too small, or there is no text to learn.")
+        pieces = _learn(words, self.vocab_size, self.min_frequency)
+        return _word_pieces([*SPECIALS, *sorted(pieces.difference(SPECIALS))], self.lowercase)
+
+    def load(self) -> Tokenizer:
+        """Read the tokenizer that `file` names."""
+        if self.file is None:
+            raise Refused(f"text.tokenizer.file=None names no tokenizer: it may be {KINDS}.")
+        return read_tokenizer(self.file, self.lowercase)
+
+    def identity(self) -> dict[str, str | int | bool | None]:
+        """What decides the ids, for a fingerprint: a training's settings, or a file's content but not its place."""
+        if self.file is None:
+            settings = {"vocab_size": self.vocab_size, "min_frequency": self.min_frequency}
+            return {"kind": "WordPiece", "lowercase": self.lowercase, **settings}
+        path, lowercase = _find(Path(self.file), self.lowercase)
+        return {"kind": "WordPiece", "lowercase": lowercase, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def read_tokenizer(path: str | Path, lowercase: bool = True) -> Tokenizer:
+    """Read a tokenizer.json, a vocab.txt (whose case the caller knows), or a directory that holds one of them.
+
+    Raises:
+        Refused: if there is nothing there, or not a tokenizer.
+    """
+    file, lower = _find(Path(path), lowercase)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file} is not a tokenizer: it is not UTF-8 text.") from error
+    if lower is None:
+        return _from_json(text, file)
+    return _word_pieces(_vocabulary(text, file), lower)
+
+
+def save_tokenizer(tokenizer: Tokenizer, path: str | Path) -> None:
+    """Write a tokenizer.json, so that another process finds a whole file there or none."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        tokenizer.save(str(unfinished))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The ids of the five tokens that are not text."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "SpecialTokens":
+        """Look the five up.
+
+        Raises:
+            Refused: naming those that the tokenizer lacks.
+        """
+        ids = [tokenizer.token_to_id(token) for token in SPECIALS]
+        found = [id for id in ids if id is not None]
+        if len(found) < len(SPECIALS):
+            lacking = [token for token, id in zip(SPECIALS, ids, strict=True) if id is None]
+            raise Refused(f"The tokenizer lacks {', '.join(lacking)}: it must have {', '.join(SPECIALS)}.")
+        return cls(*found)
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        return astuple(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary(SpecialTokens):
+    """What laying out and corrupting sequences needs of a tokenizer.
+
+    Attributes:
+        size: number of entries, V.
+        continues: (V,) bool, whether a piece continues a word ("##ing").
+    """
+
+    size: int
+    continues: np.ndarray
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Vocabulary":
+        """Raises Refused as `SpecialTokens.of`."""
+        continues = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
+        continues[[i for piece, i in tokenizer.get_vocab().items() if piece.startswith("##")]] = True
+        return cls(*SpecialTokens.of(tokenizer).all_ids, size=len(continues), continues=continues)
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        return self.pad, self.unk, self.cls, self.sep, self.mask
+
+
+def digest(tokenizer: Tokenizer) -> str:
+    """Twelve hexadecimal digits that two tokenizers share if they give the same ids to every text."""
+    settings = json.loads(tokenizer.to_str())
+    decisive = {key: settings[key] for key in ("normalizer", "pre_tokenizer", "model", "added_tokens")}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def encode_all(tokenizer: Tokenizer, texts: Iterable[str], batch: int = 2000) -> Iterator[np.ndarray]:
+    """Yield each text's ids, `batch` texts at a time on every core; 16 bits an id where the vocabulary allows it."""
+    dtype = np.uint16 if max(tokenizer.get_vocab().values()) <= np.iinfo(np.uint16).max else np.int32
+    remaining = iter(texts)
+    while some := list(islice(remaining, batch)):
+        for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False):
+            yield np.fromiter(encoding.ids, dtype, len(encoding))
+
+
+def _word_pieces(vocabulary: Sequence[str], lowercase: bool) -> Tokenizer:
+    """BERT's tokenizer over a vocabulary in the order of its ids."""
+    ids = {piece: id for id, piece in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=MAX_WORD))
+    # None strips accents exactly if the case is lowered, and is what published tokenizer.json files say
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=None)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _count_words(texts: Iterable[str], lowercase: bool) -> Counter[str]:
+    """Count normalised words. Nothing that BERT's rules do reaches across a blank, so each chunk is cut only once."""
+    chunks = Counter(chain.from_iterable(text.split(" ") for text in texts))
+    normalize = normalizers.BertNormalizer(lowercase=lowercase).normalize_str
+    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    words: Counter[str] = Counter()
+    for chunk, count in chunks.items():
+        for word, _ in split(normalize(chunk)):
+            words[word] += count
+    return words
+
+
+def _spellable(words: Counter[str], size: int) -> dict[str, int]:
+    """The words made of the `size` most frequent characters: one rare character would cost two pieces of vocabulary."""
+    letters: Counter[str] = Counter()
+    for word, count in words.items():
+        for letter in word:
+            letters[letter] += count
+    alphabet = set(sorted(letters, key=lambda letter: (-letters[letter], letter))[:size])
+    return {word: count for word, count in words.items() if alphabet.issuperset(word)}
+
+
+def _learn(words: dict[str, int], vocab_size: int, min_frequency: int) -> set[str]:
+    """Learn pieces, with ties broken the same way each time.
+
+    The trainer breaks ties between equally frequent pairs by the ids of their halves, and numbers "##x" in the order
+    of a randomly seeded hash table. As special tokens they are numbered before it looks at the words.
+    """
+    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=[*SPECIALS, *inner], show_progress=False
+    )
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    learner.train_from_iterator(_repeated(words), trainer)
+    return set(learner.get_vocab())
+
+
+def _repeated(words: dict[str, int], most: int = 10_000) -> Iterator[str]:
+    """Each word as often as it was counted, in lines of at most `most`."""
+    for word, count in words.items():
+        for start in range(0, count, most):
+            yield " ".join([word] * min(most, count - start))
+
+
+def _find(path: Path, lowercase: bool) -> tuple[Path, bool | None]:
+    """The file that `path` means and whether it lowers the case; None if the file itself says so."""
+    if path.is_dir():
+        held = [path / name for name in FILES if (path / name).is_file()]
+        if not held:
+            raise Refused(f"{path} is not a tokenizer: the directory holds neither {' nor '.join(FILES)}.")
+        path, lowercase = held[0], _configured_case(path / "tokenizer_config.json", lowercase)
+    if not path.is_file():
+        raise Refused(f"{path} is not there: a tokenizer is {KINDS}.")
+    return path, None if path.suffix == ".json" else lowercase
+
+
+def _configured_case(file: Path, otherwise: bool) -> bool:
+    if not file.is_file():
+        return otherwise
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")).get("do_lower_case", otherwise))
+    except (ValueError, AttributeError) as error:
+        raise Refused(f"{file} is not a tokenizer's configuration: {error}.") from error
+
+
+def _from_json(text: str, file: Path) -> Tokenizer:
+    """Parse a tokenizer.json and keep only what cuts text into ids."""
+    try:
+        known = Tokenizer.from_str(text).get_vocab(with_added_tokens=False)
+        settings = json.loads(text)
+        # a special token that the vocabulary has needs no entry of its own, which would make it readable in a text
+        added = [token for token in settings["added_tokens"] if not token["special"] or token["content"] not in known]
+        settings.update(added_tokens=added, post_processor=None, truncation=None, padding=None)
+        return Tokenizer.from_str(json.dumps(settings))
+    except Exception as error:  # the library raises nothing narrower
+        raise Refused(f"{file} is not a tokenizer: {error}.") from error
+
+
+def _vocabulary(text: str, file: Path) -> list[str]:
+    """The lines of a vocab.txt; the line number is the id."""
+    lines = text.removesuffix("\n").split("\n")  # not splitlines(), for which U+2028 or U+0085 ends a line
+    lacking = [token for token in SPECIALS if token not in lines]
+    if lacking:
+        raise Refused(f"{file} is not a WordPiece vocabulary: it lacks {', '.join(lacking)}.")
+    repeated = [piece for piece, count in Counter(lines).items() if count > 1]
+    if repeated:
+        raise Refused(f"{file} is not a WordPiece vocabulary: it has {repeated[0]!r} more than once.")
+    return lines

@@ -1,0 +1,261 @@
+"""What every language model of the suite shares. A model is two methods: `encode` and `pretraining_losses`.
+
+A batch is a dict. Sequences lie end to end, sorted by length, without padding:
+
+    tokens (N,)  positions (N,)  segments (N,)      int64, of all sequences
+    offsets (S + 1,) int32                          where each sequence begins; the last entry is N
+    example (S,)                                    the example that each sequence belongs to
+    summary (S,)                                    the position in (N,) that stands for the sequence
+    runs [(count, length)]  max_length  num_examples       on the host
+    counts {loss: int}                              what each loss counts, over the micro-batches of one step, on this rank
+    labels (B,)  index (B,)                         of a task: the truth, the example's row number
+    masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
+    next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
+
+A loss is a sum and a count. The sum is divided by the count over all ranks and micro-batches of a step, so that one,
+two or eight processes take the same step; `loss_normalization: per_replica` is the papers' way.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import lightning as L
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from datamodules.task import Refused, Task, one_of
+from lightning_modules import encoder_io
+from lightning_modules.heads import HEADS, Head, probabilities
+from lightning_modules.metrics import task_metrics
+from lightning_modules.optim import OptimizerSpec, build
+
+Losses = dict[str, tuple[Tensor, int]]
+
+
+@dataclass
+class Encoding:
+    """What an encoder makes of a batch: `layers`, each (N, D), only those asked for; `summary` (S,) positions in (N,)."""
+
+    layers: tuple[Tensor, ...]
+    summary: Tensor
+
+
+class LanguageModel(L.LightningModule, ABC):
+    """An encoder, its pre-training heads, and after `attach` a task's head in their place."""
+
+    ENCODER_VERSION = 1  # raised by hand when the numbers of a model change: part of an encoder's fingerprint
+    PRETRAINING_ONLY: Sequence[str] = ()  # names of submodules that a transfer does without
+    ARCHITECTURE: Sequence[str] = ()  # constructor arguments that decide the shapes of the tensors
+
+    def __init__(self, optimizer: dict, finetuning: dict, loss_normalization: str = "global") -> None:
+        super().__init__()
+        self.loss_normalization = one_of("model.loss_normalization", loss_normalization, ("global", "per_replica"))
+        self.spec = OptimizerSpec.of(optimizer)
+        self.finetuning = finetuning
+        self.task = Task("pretraining", "pretraining")
+        self.head: Head | None = None
+        self.text: dict = {}  # how text was cut and laid out: travels with the weights
+        self.averages = nn.ModuleDict()  # "<stage>_<name>" -> MeanMetric
+        self.answers: dict[str, list[Any]] = {}  # per-example outputs of the evaluation under way
+
+    @abstractmethod
+    def encode(self, batch: dict, layers: Sequence[int] = (-1,)) -> Encoding:
+        """Run the encoder; `layers` says which to return, 0 the token layer, negative from the top."""
+
+    @abstractmethod
+    def pretraining_losses(self, batch: dict) -> Losses:
+        """The paper's objective: name -> (sum of nats, count)."""
+
+    def make_head(self, task: Task) -> Head:
+        """The head for a task's kind; a model that answers another way overrides it."""
+        raise Refused(f"{type(self).__name__} has no head for tasks of kind {task.kind!r}.")
+
+    def attach(self, task: Task, transfer: dict | None = None) -> Self:
+        """Take a task: build its head and drop what only pre-training trains, or neither for pre-training.
+
+        Args:
+            transfer: conf/transfer's node: `mode` and `optimizer`. None: fine-tuning as the model's own yaml has it.
+        """
+        self.task = task
+        if task.kind != "pretraining":
+            one_of("the kind of a task", task.kind, HEADS)
+            transfer = transfer or {"mode": "finetune", "optimizer": self.finetuning}
+            one_of("transfer.mode", transfer["mode"], ("finetune",))
+            self.spec = OptimizerSpec.of(transfer["optimizer"])
+            self.head = self.make_head(task)
+            for name in self.PRETRAINING_ONLY:
+                if hasattr(self, name):
+                    delattr(self, name)
+            evaluations = ("val", *(f"test_{name}" for name in task.test_sets))
+            self.metrics = nn.ModuleDict({name: task_metrics(task, f"{name}/") for name in evaluations})
+        return self
+
+    # ---- one step ----------------------------------------------------------------------------------------------------
+
+    def losses(self, batch: dict) -> tuple[Losses, Tensor | None]:
+        """The losses of this model's present purpose, and a task's logits (B, C)."""
+        if self.head is None:
+            return self.pretraining_losses(batch), None
+        encoding = self.encode(batch)
+        logits = self.head(encoding.layers, encoding.summary, batch)
+        return {"task": self.head.loss(logits, batch)}, logits
+
+    def observe(self, stage: str, name: str, total: Tensor, count: int) -> None:
+        """Add to an average that is shown but not trained on, or of a loss."""
+        key = f"{stage}_{name}"
+        if key not in self.averages:
+            self.averages[key] = MeanMetric().to(self.device)
+        if count:
+            self.averages[key].update(total.detach().float() / count, weight=count)
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        """The step's share of the global mean loss; DDP averages gradients and Lightning divides by micro-batches."""
+        losses, _ = self.losses(batch)
+        totals = self.step_counts(batch["counts"])
+        share = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        loss = torch.stack([value * share / totals[name] for name, (value, _) in losses.items()]).sum()
+        for name, (value, count) in losses.items():
+            self.observe("train", name, value, count)
+        self.log_training(batch_idx)
+        return loss
+
+    def step_counts(self, counts: dict[str, int]) -> dict[str, Tensor]:
+        """What each loss is divided by: its count over the step, on all ranks or (`per_replica`) times their number."""
+        totals = torch.tensor(list(counts.values()), device=self.device, dtype=torch.float32)
+        if self.trainer.world_size > 1:
+            if self.loss_normalization == "global":
+                dist.all_reduce(totals)
+            else:
+                totals *= self.trainer.world_size
+        return dict(zip(counts, totals.clamp(min=1), strict=True))
+
+    def log_training(self, batch_idx: int) -> None:
+        """Every `log_every_n_steps` updates: the mean losses since the last time."""
+        every = self.trainer.log_every_n_steps
+        ends_step = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if every and ends_step and (self.global_step + 1) % every == 0:
+            self.log_dict(self.read_averages("train"), prog_bar=True, batch_size=1)
+
+    def read_averages(self, stage: str) -> dict[str, Tensor]:
+        """Compute and reset a stage's averages: "<stage>/<name>"."""
+        values = {}
+        for key, metric in self.averages.items():
+            if key.startswith(f"{stage}_"):
+                values[f"{stage}/{key.removeprefix(f'{stage}_')}"] = metric.compute()
+                metric.reset()
+        return values
+
+    # ---- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate(self, batch: dict, name: str) -> None:
+        losses, logits = self.losses(batch)
+        for loss, (value, count) in losses.items():
+            self.observe(name, f"{loss}_loss", value, count)
+        if logits is None or self.head is None:
+            return
+        predictions = self.head.predict(logits)
+        self.metrics[name].update(predictions, batch["labels"])
+        rows = (batch["index"], predictions, batch["labels"], probabilities(self.head, logits))
+        self.answers.setdefault(name, []).extend(zip(*(row.tolist() for row in rows), strict=True))
+
+    def finish(self, name: str) -> None:
+        """Log an evaluation set's averages and metrics; `score` is the headline, in percent."""
+        values = self.read_averages(name)
+        if self.head is not None:
+            values |= self.metrics[name].compute()
+            self.metrics[name].reset()
+            values[f"{name}/score"] = 100 * values[f"{name}/{self.task.headline}"]
+        self.log_dict(values, prog_bar=name == "val", batch_size=1)
+
+    def on_validation_epoch_start(self) -> None:
+        self.answers.clear()
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        self.evaluate(batch, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        self.finish("val")
+
+    def on_test_epoch_start(self) -> None:
+        self.answers.clear()
+
+    def test_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self.evaluate(batch, f"test_{self.task.test_sets[dataloader_idx]}")
+
+    def on_test_epoch_end(self) -> None:
+        for name in self.task.test_sets:
+            self.finish(f"test_{name}")
+
+    def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[int, float | int, list]]:
+        """Row number, prediction and probabilities of each example."""
+        assert self.head is not None, "only a model with a task's head predicts"
+        encoding = self.encode(batch)
+        logits = self.head(encoding.layers, encoding.summary, batch)
+        rows = (batch["index"], self.head.predict(logits), probabilities(self.head, logits))
+        return list(zip(*(row.tolist() for row in rows), strict=True))
+
+    # ---- optimisation ------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        optimizer, schedule = build(self, self.spec, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        if self.spec.clip:
+            self.clip_gradients(optimizer, gradient_clip_val=self.spec.clip, gradient_clip_algorithm="norm")
+
+    # ---- to and from disk --------------------------------------------------------------------------------------------
+
+    def description(self) -> dict:
+        """The part of encoder.yaml that the model itself knows; plain values."""
+        kind = f"{type(self).__module__}.{type(self).__name__}"
+        described = {"model": {"_target_": kind, **dict(self.hparams)}, "text": self.text}
+        if self.head is not None:
+            described["task"] = encoder_io.describe_task(self.task)
+        return described
+
+    def save(self, directory: str | Path, tokenizer: Path, **facts: Any) -> Path:
+        """Write an encoder directory, or with a task attached a model directory; `facts` join encoder.yaml."""
+        tensors = {name: t for name, t in self.state_dict().items() if not name.startswith(("metrics.", "averages."))}
+        return encoder_io.save(directory, {**self.description(), **facts}, tensors, tokenizer)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """An encoder or a fine-tuned model from its directory, in evaluation mode.
+
+        Raises:
+            Refused: when the directory is incomplete or holds another class.
+        """
+        described = encoder_io.read(directory)
+        target = described["model"].pop("_target_")
+        one_of(f"{directory}: the model class", f"{cls.__module__}.{cls.__name__}", (target,))
+        model = cls(**described["model"])
+        model.text = described["text"]
+        if "task" in described:
+            model.attach(Task(**described["task"]))
+        encoder_io.load_tensors(model, directory)
+        model.text["tokenizer"] = {**model.text["tokenizer"], "file": str(directory)}
+        return model.eval()
+
+    def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
+        """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
+
+        Only of a model directory, which knows how text was read.
+        """
+        from hydra.utils import instantiate
+
+        if self.head is None:
+            raise Refused(f"this {type(self).__name__} has no task: predict needs the model/ directory of a transfer.")
+        layout = instantiate(self.text["format"])
+        tokenizer = instantiate(self.text["tokenizer"]).load()
+        texts = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
+        batch = self.transfer_batch_to_device(layout.batch_of_texts(tokenizer, texts), self.device, 0)
+        with torch.inference_mode():
+            answers = {index: answer for index, answer, _ in self.predict_step(batch, 0)}
+        names = self.task.labels
+        return [names[int(answers[i])] if names else float(answers[i]) for i in range(len(texts))]

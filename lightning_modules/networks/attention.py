@@ -1,0 +1,43 @@
+"""Scaled dot-product attention over sequences that travel without padding.
+
+Sequences lie end to end, sorted by length. Neighbours of equal length form a *run*, and each run is one dense call:
+any device, any dtype, dropout kept, and not one multiplication spent on padding.
+
+Shapes: N tokens of all sequences, S sequences, H heads, K width of a head.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Runs = list[tuple[int, int]]  # (number of sequences, their length), in the order in which they lie in the batch
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout: float = 0.0) -> Tensor:
+    """Let every token attend to all tokens of its own sequence.
+
+    Args:
+        q, k, v: (N, H, K).
+        runs: on the host, so that no device is waited for.
+        offsets: (S + 1,) int32, where each sequence begins and the last one ends.
+        dropout: probability of dropping an attention weight.
+
+    Returns:
+        (N, H * K).
+    """
+    if q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and dropout == 0:
+        from torch.nn.attention.varlen import varlen_attn
+
+        longest = max(length for _, length in runs)
+        out = varlen_attn(q, k, v, offsets, offsets, longest, longest)
+        assert isinstance(out, Tensor)
+        return out.flatten(1)
+    parts, start = [], 0
+    for count, length in runs:
+        stop = start + count * length
+        # (count * length, H, K) -> (count, H, length, K)
+        qkv = (x[start:stop].unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v))
+        out = F.scaled_dot_product_attention(*qkv, dropout_p=dropout)
+        parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
+        start = stop
+    return torch.cat(parts)

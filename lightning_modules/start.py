@@ -1,0 +1,166 @@
+"""Where a run starts: from scratch, from an encoder directory, or from published weights. It is always said.
+
+With anything but scratch, the architecture, the vocabulary and the tokenizer are the directory's; only the model class
+must match, and an override that says otherwise is refused with both values.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig
+from safetensors.torch import load_file
+from torch import Tensor
+
+from datamodules.task import Refused, one_of
+from lightning_modules import encoder_io
+from lightning_modules.base import LanguageModel
+from lightning_modules.interop import transformers
+
+WAYS = "published, scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
+FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
+
+
+@dataclass
+class Start:
+    """Where the weights come from.
+
+    Attributes:
+        words: for people: "scratch", "encoder outputs/... (fingerprint ...)", "published google-bert/...".
+        settings: constructor arguments that the origin decides.
+        tensors: by our names; none from scratch.
+        directory: holds the tokenizer; None from scratch.
+        fingerprint: the encoder's, where it has one.
+    """
+
+    words: str
+    settings: dict = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    directory: Path | None = None
+    fingerprint: str | None = None
+
+    def load(self, model: LanguageModel) -> str:
+        """Copy the weights; says how many tensors matched.
+
+        Raises:
+            Refused: when none did, or a shape differs.
+        """
+        if not self.tensors:
+            return f"start: {self.words}, all weights random"
+        matched = encoder_io.copy_tensors(model, self.tensors, self.words)
+        missing = [name for name in model.state_dict() if name not in self.tensors]
+        new = f"; new: {', '.join(sorted({name.rsplit('.', 1)[0] for name in missing}))}" if missing else ""
+        return f"start: {self.words}, {matched} of {len(self.tensors)} tensors loaded{new}"
+
+
+def find_start(cfg: DictConfig) -> Start:
+    """Resolve `init_from` of a run's configuration; see `resolve`."""
+    pretraining = "objective" in cfg.data
+    return resolve(cfg.init_from, cfg.published, cfg.data.source, pretraining, cfg.model._target_)
+
+
+def resolve(init_from: str | None, published: str | None, source: str, pretraining: bool, target: str) -> Start:
+    """Resolve `init_from`.
+
+    Args:
+        init_from: see WAYS; None takes scratch for pre-training and on the miniature, else the published weights.
+        published: the model yaml's repository.
+        source: data.source.
+        target: the model class's dotted name, which an encoder directory must have been made by.
+    """
+    if init_from is None:
+        if not pretraining and source != "miniature" and published is None:
+            raise Refused(f"init_from says where a transfer starts: it may be {WAYS}.")
+        init_from = "scratch" if pretraining or source == "miniature" else "published"
+    if init_from == "scratch":
+        return Start("scratch")
+    if init_from == "published":
+        if published is None:
+            raise Refused(f"init_from=published: this model has no published weights; it may be {WAYS}.")
+        return from_transformers(download(published), f"published {published}", target)
+    if init_from.startswith("hub:"):
+        return from_transformers(download(init_from.removeprefix("hub:")), init_from, target)
+    folder = Path(init_from)
+    folder = folder / "encoder" if (folder / "encoder").is_dir() else folder
+    if (folder / encoder_io.DESCRIPTION).is_file():
+        return from_encoder(folder, target)
+    if (folder / "config.json").is_file():
+        return from_transformers(folder, f"transformers folder {folder}", target)
+    what = "is neither an encoder directory nor one in transformers' layout" if folder.is_dir() else "does not exist"
+    raise Refused(f"init_from={init_from}: this folder {what}; it may be {WAYS}.")
+
+
+def from_encoder(folder: Path, target: str) -> Start:
+    """An encoder directory of ours."""
+    described = encoder_io.read(folder)
+    settings = described["model"]
+    one_of(f"init_from={folder}: the model class", target, (settings.pop("_target_"),))
+    mark = described.get("fingerprint")
+    tensors = load_file(folder / encoder_io.WEIGHTS)
+    kept = {k: v for k, v in settings.items() if k not in ("optimizer", "finetuning", "loss_normalization")}
+    shape = {k: v for k, v in kept.items() if not k.endswith("dropout") and k != "init"}
+    return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, mark)
+
+
+def from_transformers(folder: Path, words: str, target: str) -> Start:
+    """A folder in transformers' layout."""
+    one_of(f"init_from={words}: the model class", target, ("lightning_modules.bert.Bert",))
+    settings, tensors = transformers.read(folder)
+    return Start(words, settings, tensors, folder)
+
+
+def download(repository: str) -> Path:
+    """A repository's files through the hub's client and its cache.
+
+    Raises:
+        Refused: when they cannot be had.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    def first_of(*names: str) -> Path:
+        for name in names:
+            try:
+                return Path(hf_hub_download(repository, name, etag_timeout=5))
+            except LocalEntryNotFoundError:  # not reached, rather than not there
+                raise
+            except EntryNotFoundError:
+                continue
+        raise Refused(f"{repository} has none of {', '.join(names)}.")
+
+    try:
+        for names in FILES:
+            folder = first_of(*names).parent
+        return folder
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(
+            f"the weights of {repository} were looked for on the hub and are not to be had ({type(error).__name__}); "
+            f"init_from may also be scratch, an encoder directory, or a local folder in transformers' layout."
+        ) from error
+
+
+def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
+    """Put the origin's architecture and tokenizer into the configuration.
+
+    Args:
+        overrides: what was said on the command line.
+
+    Raises:
+        Refused: when that contradicts the origin, with both values.
+    """
+    if start.directory is None:
+        return
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        name = key.removeprefix("model.")
+        if key.startswith("model.") and name in start.settings and yaml.safe_load(value) != start.settings[name]:
+            raise Refused(f"{override}: the weights ({start.words}) have {name}={start.settings[name]!r}.")
+        if key.startswith("text.tokenizer."):
+            raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}).")
+    for name, value in start.settings.items():
+        if name in cfg.model:
+            cfg.model[name] = value
+    cfg.text.tokenizer.file = str(start.directory)

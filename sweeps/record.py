@@ -1,0 +1,184 @@
+"""What a finished run leaves for comparisons: its encoder or model, its predictions, and last summary.json."""
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.fabric.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from datamodules.glue import SELECTIONS, submission_lines
+from datamodules.task import fingerprint
+from lightning_modules.base import LanguageModel
+from lightning_modules.start import Start
+from lightning_modules.training import Cost, Results
+from sweeps.runs import Run, experiment
+
+PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit and whether the tree differs from it; empty outside a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+@rank_zero_only
+def write_json(path: Path, content: Any) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    os.replace(partial, path)
+
+
+@rank_zero_only
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Whole or not at all, each line ended."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def is_collapsed(predictions: list) -> bool:
+    """A classifier that gives every example the same label has learned nothing (MRPC: accuracy 0.684)."""
+    return len(predictions) > 1 and len(set(predictions)) == 1
+
+
+def record(
+    cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
+) -> dict:
+    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
+    encoder_print = start.fingerprint
+    if trainer.is_global_zero:
+        if model.head is None:
+            encoder_print = fingerprint(encoder_facts(cfg, trainer, model, data))
+            facts = {"fingerprint": encoder_print, "start": start.words, "card": data.card, "steps": trainer.global_step}
+            model.save(run.directory / "encoder", data.tokenizer_file, **facts)
+        else:
+            model.save(run.directory / "model", data.tokenizer_file, start=start.words)
+            write_predictions(run.directory / "predictions", model, data, results)
+    summary = {
+        "status": "finished",
+        "name": run.name,
+        **identify(cfg, run, data),
+        "start": start.words,
+        **headline(model, data, results),
+        "metrics": results.metrics,
+        "cost": cost(trainer).figures(trainer, model),
+        "card": data.card,
+        "encoder_fingerprint": encoder_print,
+        "seed": cfg.seed,
+        "versions": versions(),
+        "git": git_state(Path(__file__).parent),
+        "config": OmegaConf.to_container(cfg, resolve=True),
+    }
+    finish_logger(trainer, summary)
+    write_json(run.directory / "summary.json", summary)
+    if not cfg.keep_checkpoints and trainer.is_global_zero:
+        run.clear_checkpoints()
+    return summary
+
+
+def cost(trainer: L.Trainer) -> Cost:
+    """The trainer's cost callback."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, Cost))  # pyright: ignore
+
+
+def identify(cfg: DictConfig, run: Run, data: Any) -> dict[str, Any]:
+    """What was run on what; results on generated text are never called by a real data set's name."""
+    model, kind = run.name.split("-")[0], "corpus" if "objective" in cfg.data else "glue"
+    name = cfg.data.corpus if kind == "corpus" else f"{kind}/{data.task.name}"
+    if cfg.data.source == "miniature":
+        name = "miniature" if kind == "corpus" else f"miniature/{data.task.name}"
+    return {"model": model, "data": name, "source": str(cfg.data.source)}
+
+
+def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any]:
+    """The one number of a transfer, how its epoch was chosen, and whether the run collapsed."""
+    if model.head is None:
+        return {"headline": {"name": "val/masked_lm_loss", "value": results.metrics.get("val/masked_lm_loss")}}
+    first = data.task.test_sets[0]
+    predictions = [row[1] for row in results.answers[f"test_{first}"]]
+    return {
+        "headline": {"name": data.task.headline, "value": results.metrics[f"test_{first}/score"]},
+        "selection": SELECTIONS[data.selection],
+        "checkpoint": data.checkpoint,
+        "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
+    }
+
+
+def encoder_facts(cfg: DictConfig, trainer: L.Trainer, model: LanguageModel, data: Any) -> dict[str, Any]:
+    """Everything that decides an encoder's numbers."""
+    kept = experiment(cfg)
+    budget = {key: kept["trainer"][key] for key in ("max_steps", "max_epochs", "max_time")}
+    return {
+        **{key: kept[key] for key in ("model", "text", "seed", "init_from")},
+        "data": {key: kept["data"][key] for key in ("max_length", "global_batch_size")},
+        "corpus": data.identity(),
+        "budget": budget,
+        "precision": str(trainer.precision),
+        "version": model.ENCODER_VERSION,
+    }
+
+
+def write_predictions(folder: Path, model: LanguageModel, data: Any, results: Results) -> None:
+    """Per-example answers on the test sets, and the GLUE server's files."""
+    names = data.task.labels or ["score"]
+    for name, rows in results.answers.items():
+        lines = ["\t".join(("index", "prediction", "label", *(f"p({label})" for label in names)))]
+        lines += ["\t".join(map(str, (index, answer, label, *chances))) for index, answer, label, chances in rows]
+        write_lines(folder / f"{name.removeprefix('test_')}.tsv", lines)
+    for split, rows in results.server.items():
+        file = data.row.submission_files[data.row.submission_sets.index(split)]
+        write_lines(folder / file, submission_lines(data.row, [answer for _, answer, _ in rows]))
+
+
+def finish_logger(trainer: L.Trainer, summary: dict) -> None:
+    """Close the W&B run, if there is one, with the record's headline in its summary."""
+    for logger in trainer.loggers:
+        if type(logger).__name__ == "WandbLogger" and trainer.is_global_zero:
+            import wandb
+
+            shown = ("start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
+            logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})  # pyright: ignore
+            wandb.finish()
+
+
+@rank_zero_only
+def show(summary: dict, run: Run) -> None:
+    """What a person wants to see when a run ends."""
+    print(f"\n{summary['model']} on {summary['data']}, start: {summary['start']}")
+    if "selection" in summary:
+        value = summary["headline"]["value"]
+        print(f"  {summary['headline']['name']}: {value:.1f}  ({summary['selection']}, {summary['checkpoint']} epoch)")
+        if summary["collapsed"]:
+            print("  COLLAPSED: every example got the same label")
+    for name, value in sorted(summary["metrics"].items()):
+        if name.startswith(("val/", "test_")):
+            print(f"  {name} {value:.4f}")
+    if "unigram_entropy" in summary["card"]:
+        card = summary["card"]
+        print(f"  for comparison: ln(vocabulary) {card['ln_vocabulary']:.2f}, unigram entropy {card['unigram_entropy']:.2f}")
+    figures = summary["cost"]
+    print(f"  {figures['steps']} steps, {figures['seconds']:.0f} s, {figures['tokens_per_second']:,.0f} tokens/s")
+    print(f"record: {run.directory}/summary.json")
+    if (run.directory / "encoder").is_dir():
+        print(f"encoder: {run.directory}/encoder (use it: init_from={run.directory}/encoder)")

@@ -1,0 +1,136 @@
+"""A run's name and place. The same experiment has the same place, on every rank and on every machine.
+
+`<model>-<data>[-<task>]-s<seed>-<8 hex>`: the digits stand for the configuration without devices, paths and logger.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from datamodules.task import Refused, fingerprint, one_of
+
+# What says where and how a run is computed and shown, not what it computes.
+ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input", "published")
+DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
+WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
+
+
+def stands_for(path: str | None) -> str | None:
+    """A digest in place of a file's or encoder's path; other words as they are."""
+    if path is None:
+        return None
+    for candidate in (Path(path) / "encoder/encoder.yaml", Path(path) / "encoder.yaml", Path(path)):
+        if candidate.is_file():
+            return hashlib.sha256(candidate.read_bytes()).hexdigest()[:12]
+    return path
+
+
+def experiment(cfg: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that decides the numbers, resolved."""
+    plain: Any = OmegaConf.to_container(cfg)
+    plain = {key: value for key, value in plain.items() if key not in ELSEWHERE}
+    kept: Any = OmegaConf.to_container(OmegaConf.create({**plain, "cache_dir": "", "logger": None}), resolve=True)
+    kept = {key: value for key, value in kept.items() if key not in ELSEWHERE}
+    for key in DEVICES:
+        kept["trainer"].pop(key, None)
+    for key in WORKPLACE:
+        kept["data"].pop(key, None)
+    if kept["data"]["source"] not in ("hub", "miniature"):
+        kept["data"]["source"] = "local"
+    for node in (kept["text"]["tokenizer"], kept["data"]["tokenizer"]):
+        node["file"] = stands_for(node["file"])
+    return {**kept, "init_from": stands_for(kept["init_from"])}
+
+
+def run_name(cfg: DictConfig, model: str, data: str) -> str:
+    """The name of the run that `cfg` describes; `model` and `data` are the chosen options of these groups."""
+    if OmegaConf.is_missing(cfg.data, "task"):  # to be refused once the program runs: Hydra asks before that
+        return f"{model}-{data}-without-task"
+    facts = experiment(cfg)
+    task = f"-{facts['data']['task']}" if "task" in facts["data"] else ""
+    return f"{model}-{data}{task}-s{facts['seed']}-{fingerprint(facts, 8)}"
+
+
+def run_directory(*, _root_: DictConfig) -> str:
+    """The resolver behind `hydra.run.dir`: outputs/<name>, or with rerun=true the first unfinished outputs/<name>-2 ..."""
+    choices = _root_.hydra.runtime.choices
+    if _root_.predict:
+        return f"outputs/predict-{Path(_root_.predict).name}"
+    first = f"outputs/{run_name(_root_, choices['model'], choices['data'])}"
+    directory, number = first, 1
+    while _root_.rerun and (Path(directory) / "summary.json").is_file():
+        number += 1
+        directory = f"{first}-{number}"
+    return directory
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run's folder.
+
+    Attributes:
+        last: the checkpoint to continue from, if any.
+    """
+
+    directory: Path
+    last: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def finished(self) -> bool:
+        return (self.directory / "summary.json").is_file()
+
+    @classmethod
+    def open(cls, directory: Path, cfg: DictConfig) -> "Run":
+        """Look at what is there.
+
+        Raises:
+            Refused: when an unfinished run is there and nobody said what to do with it.
+        """
+        for key in ("resume", "rerun", "keep_checkpoints"):
+            one_of(key, cfg[key], (True, False))
+        if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
+            raise Refused(f"seed={cfg.seed!r} is not possible: it may be a whole number from 0 up.")
+        if OmegaConf.is_missing(cfg.data, "task"):
+            raise Refused("data.task says which task: it may be cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli.")
+        last = directory / "checkpoints" / "last.ckpt"
+        run = cls(directory, last if cfg.resume and last.is_file() else None)
+        if last.is_file() and not cfg.resume and not run.finished:
+            raise Refused(
+                f"{directory} holds an unfinished run of this experiment: resume=true continues it; to begin anew, "
+                f"remove the folder."
+            )
+        return run
+
+    def clear_checkpoints(self) -> None:
+        """They are for resuming; a finished run needs none."""
+        shutil.rmtree(self.directory / "checkpoints", ignore_errors=True)
+
+
+@contextmanager
+def refusing(directory: Path) -> Iterator[Path]:
+    """Turn a refusal into one sentence and exit status 2, and leave no folder that holds nothing but a configuration."""
+    from hydra.errors import InstantiationException
+
+    try:
+        yield directory
+    except (Refused, InstantiationException) as error:
+        refusal = error if isinstance(error, Refused) else error.__cause__
+        if not isinstance(refusal, Refused):
+            raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {refusal}", file=sys.stderr)
+            if directory.is_dir() and {path.name for path in directory.iterdir()} <= {".hydra", "wandb", "metrics.csv"}:
+                shutil.rmtree(directory)
+        sys.exit(2)
