@@ -1,9 +1,9 @@
 """One experiment: compose -> data -> model -> attach -> fit -> evaluate -> record.
 
-    python run.py                                                    pre-train on the embedded miniature
-    python run.py model=bert data=glue data.task=rte                 fine-tune a task of GLUE
-    python run.py predict=outputs/<run> input=mine.tsv               use what was trained
-    python run.py --help                                             every group and key
+python run.py                                                    pre-train on the embedded miniature
+python run.py model=bert data=glue data.task=rte                 fine-tune a task of GLUE
+python run.py predict=outputs/<run> input=mine.tsv               use what was trained
+python run.py --help                                             every group and key
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeps.runs import Run, experiment, refusing, run_directory
+from sweeps.runs import Run, experiment, plain, refusing, run_directory
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 
@@ -36,8 +36,9 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from hydra.utils import instantiate
 
     from datamodules.task import fingerprint
+    from lightning_modules.evaluation import evaluate
     from lightning_modules.start import adopt, find_start
-    from lightning_modules.training import evaluate, make_trainer
+    from lightning_modules.training import make_trainer
     from sweeps.loggers import make_loggers
     from sweeps.record import record, show
 
@@ -47,13 +48,12 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all")
-    model.text = OmegaConf.to_container(cfg.text, resolve=True)
+    model.text = {**plain(cfg.text), "max_length": cfg.data.max_length}
     print_once(start.load(model))
-    model.attach(data.task, OmegaConf.to_container(cfg.transfer, resolve=True))
+    model.attach(data.task, plain(cfg.transfer))
 
-    settings = OmegaConf.to_container(cfg.trainer, resolve=True)
     loggers = make_loggers(cfg, run)
-    trainer = make_trainer(settings, run.directory, data.task, fingerprint(experiment(cfg)), loggers)
+    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(experiment(cfg)), loggers)
     data.prepare_data()  # here too, so that bad data is refused before any other process starts
     trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
@@ -63,7 +63,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
 def predict(folder: str, texts: str | None) -> None:
     """Answer a .tsv of texts with a finished run's model, on standard output."""
-    from lightning_modules.training import load_model, read_texts
+    from lightning_modules.evaluation import load_model, read_texts
 
     for answer in load_model(Path(folder)).predict(read_texts(texts)):
         print(answer)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -145,7 +146,7 @@ class Corpus(TextDataModule):
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
         if "text" not in rows.column_names:
             raise Refused(f"{layout.repository} has no column 'text', only {', '.join(rows.column_names)}.")
-        texts = (row["text"] for row in rows)
+        texts = (str(row["text"]) for row in cast("Iterable[dict]", rows))
         yield from headed(texts) if layout.documents == "heading" else texts
 
     def sentences(self, text: str) -> list[str]:

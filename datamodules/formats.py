@@ -1,4 +1,4 @@
-"""How examples are laid out as sequences, and how sequences become a batch (the table of keys is in lightning_modules/base.py).
+"""How examples are laid out as sequences, and how sequences become a batch (its keys: lightning_modules/base.py).
 
 Sequences travel ragged: end to end, sorted by length, without padding. Equal lengths become neighbours, so that
 attention is one dense call per length.
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary
 
 
@@ -64,11 +63,13 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
     return Ragged(batch, order, dict(zip(order, starts.tolist(), strict=True)))
 
 
-def pack_pair(
-    vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0
-) -> Sequence:
+def pack_pair(vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0) -> Sequence:
     """[CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0...0 1...1."""
-    parts = [[vocabulary.cls], a, [vocabulary.sep]] if b is None else [[vocabulary.cls], a, [vocabulary.sep], b, [vocabulary.sep]]
+    parts = (
+        [[vocabulary.cls], a, [vocabulary.sep]]
+        if b is None
+        else [[vocabulary.cls], a, [vocabulary.sep], b, [vocabulary.sep]]
+    )
     tokens = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
     segments = np.zeros(len(tokens), dtype=np.int64)
     if b is not None:
@@ -77,7 +78,7 @@ def pack_pair(
 
 
 def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
-    """Cut from the end of the longer part, token by token, until all fit into `room` (run_classifier.py; ties cut the last)."""
+    """Cut the end of the longest part, token by token, until all fit `room` (run_classifier.py; ties cut the last)."""
     lengths = [len(part) for part in parts]
     while sum(lengths) > room:
         longest = max(range(len(lengths)), key=lambda i: (lengths[i], i))
@@ -86,31 +87,28 @@ def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
 
 
 class SequencePair:
-    """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP]; at most `max_length`."""
+    """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP]."""
 
-    def __init__(self, max_length: int = 128) -> None:
-        if not 5 <= max_length:
-            raise Refused(f"the format's max_length={max_length} is not possible: it may be from 5 up.")
-        self.max_length = max_length
-
-    def sequences(self, vocabulary: Vocabulary, fields: list[np.ndarray], example: int = 0) -> list[Sequence]:
-        """The sequences of one example, from the token ids of its one or two texts."""
-        fields = truncate_longest(fields, self.max_length - 1 - len(fields))
+    def sequences(
+        self, vocabulary: Vocabulary, fields: list[np.ndarray], max_length: int, example: int = 0
+    ) -> list[Sequence]:
+        """The sequences of one example, each of at most `max_length`, from the token ids of its one or two texts."""
+        fields = truncate_longest(fields, max_length - 1 - len(fields))
         return [pack_pair(vocabulary, fields[0], fields[1] if len(fields) > 1 else None, example)]
 
-    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]]) -> dict:
+    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], max_length: int) -> dict:
         """Examples' token ids -> a batch; `index` numbers the examples from 0."""
-        laid_out = [s for i, fields in enumerate(examples) for s in self.sequences(vocabulary, fields, i)]
+        laid_out = [s for i, fields in enumerate(examples) for s in self.sequences(vocabulary, fields, max_length, i)]
         batch = ragged(laid_out, len(examples)).batch
         batch["index"] = torch.arange(len(examples))
         batch["counts"] = {"task": len(examples)}
         return batch
 
-    def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]]) -> dict:
+    def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], max_length: int) -> dict:
         """Raw texts, one or two an example -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
         ids = [
             [np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64) for text in example]
             for example in examples
         ]
-        return self.batch(vocabulary, ids)
+        return self.batch(vocabulary, ids, max_length)

@@ -5,7 +5,8 @@ tenth of the training set, fixed by a hash of the text: `selection: holdout`. `s
 published validation set, as the papers did, and is labelled so wherever it is shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
 from datamodules.glue_tasks import TASKS, GlueTask, check_rows, holdout_mask
 from datamodules.loading import BatchLoader, EvaluationLoader
-from datamodules.task import one_of
-from datamodules.tokenization import Vocabulary, WordPiece, encode_all
+from datamodules.task import Refused, one_of
+from datamodules.tokenization import WordPiece, encode_all
 
 REPOSITORY = "nyu-mll/glue"
 SELECTIONS = {"holdout": "selected on a tenth of train", "paper": "selected on dev"}
@@ -31,6 +32,7 @@ class Glue(TextDataModule):
     Args:
         task: a key of TASKS.
         format: lays an example out as sequences; the model's yaml chooses it.
+        max_length: tokens of a sequence, special ones included; longer texts are cut.
         selection: `holdout` | `paper`, see above.
         checkpoint: which epoch is evaluated, the `best` one of the selection set or the `last`.
         submission: predict the test sets, whose labels only the GLUE server has.
@@ -42,6 +44,7 @@ class Glue(TextDataModule):
         source: str,
         tokenizer: WordPiece,
         format: SequencePair,
+        max_length: int,
         global_batch_size: int,
         eval_batch_size: int,
         seed: int,
@@ -54,7 +57,9 @@ class Glue(TextDataModule):
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
         self.row: GlueTask = TASKS[one_of("data.task", task, TASKS)]
         self.task = self.row
-        self.layout = format
+        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 8:
+            raise Refused(f"data.max_length={max_length!r} is not possible: it may be a whole number from 8 up.")
+        self.layout, self.max_length = format, max_length
         self.selection = one_of("data.selection", selection, SELECTIONS)
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
         self.submission = one_of("data.submission", submission, (True, False))
@@ -107,7 +112,8 @@ class Glue(TextDataModule):
         vocabulary = self.vocabulary()
 
         def examples(split: str, rows: np.ndarray | None = None) -> GlueExamples:
-            return GlueExamples(split, self.tokens_dir / split, self.row, self.layout, vocabulary, rows)
+            batch = partial(self.layout.batch, vocabulary, max_length=self.max_length)
+            return GlueExamples(split, self.tokens_dir / split, self.row, batch, rows)
 
         held = np.load(self.tokens_dir / self.row.train / "holdout.npy")
         self.tests = [examples(name) for name in self.row.test_sets]
@@ -146,16 +152,14 @@ class GlueExamples:
         name: str,
         directory: Path,
         task: GlueTask,
-        layout: SequencePair,
-        vocabulary: Vocabulary,
+        lay_out: Callable[[list[list[np.ndarray]]], dict],
         rows: np.ndarray | None,
     ) -> None:
-        self.name = name
+        self.name, self.task, self.lay_out = name, task, lay_out
         self.fields = [np.load(directory / f"{c}.npy", mmap_mode="r") for c in task.columns]
         self.offsets = [np.load(directory / f"{c}-offsets.npy") for c in task.columns]
         self.labels = np.load(directory / "labels.npy")
         self.rows = np.arange(len(self.labels)) if rows is None else rows
-        self.task, self.layout, self.vocabulary = task, layout, vocabulary
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,7 +173,7 @@ class GlueExamples:
 
     def batch(self, rows: np.ndarray, epoch: int) -> dict:
         numbers = self.rows[rows]
-        batch = self.layout.batch(self.vocabulary, [self.texts(row) for row in numbers])
+        batch = self.lay_out([self.texts(row) for row in numbers])
         batch["index"] = torch.from_numpy(numbers)
         dtype = torch.float32 if self.task.kind == "regression" else torch.int64
         batch["labels"] = torch.from_numpy(self.labels[numbers]).to(dtype)

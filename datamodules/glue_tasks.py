@@ -106,22 +106,21 @@ def check_rows(rows: "datasets.Dataset", task: GlueTask, where: str, labelled: b
 
     Args:
         where: source, repository, configuration and split, for the message.
-        labelled: whether every row must have its label; otherwise -1 may stand for it, or the column be absent.
+        labelled: whether every row must have its label; otherwise -1 may stand for it.
 
     Raises:
-        Refused: naming `where`, the row (counted from 0) and what is wrong: a missing column, a text that is missing,
-            blank or no text, an unknown label, or label names in another order than `task.labels`.
+        Refused: naming `where`, the row (counted from 0) and what is wrong: no rows, a missing column, a text that is
+            missing, blank or no text, an unknown label, or label names in another order than `task.labels`.
     """
-    there = rows.column_names
-    wanted = [*task.columns, *(["label"] if labelled or "label" in there else [])]
+    there, wanted = rows.column_names, [*task.columns, "label"]
+    if not len(rows):
+        raise Refused(f"{where}: there are no rows.")
     for name in wanted:
         if name not in there:
             raise Refused(f"{where}: {task.name} needs a column {name!r}, and there are {', '.join(map(repr, there))}.")
     table: pa.Table = rows.select_columns(wanted).with_format("arrow")[:]
     for name in task.columns:
         _check_texts(table.column(name), f"{where}: column {name!r}", name in task.may_be_empty)
-    if "label" not in wanted:
-        return
     _check_label_names(getattr(rows.features["label"], "names", None), task, where)
     check = _check_scores if task.kind == "regression" else _check_labels
     check(table.column("label"), task, f"{where}: column 'label'", labelled)

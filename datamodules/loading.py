@@ -54,7 +54,9 @@ class Steps(Dataset):
 
     def __getitem__(self, step: int) -> list[dict]:
         share = self.share
-        parts = [self.steps[step][m * share.world + share.rank :: share.world * share.micro] for m in range(share.micro)]
+        parts = [
+            self.steps[step][m * share.world + share.rank :: share.world * share.micro] for m in range(share.micro)
+        ]
         batches = [self.collate(rows) for rows in parts]
         counts = {name: sum(batch["counts"][name] for batch in batches) for name in batches[0]["counts"]}
         return [{**batch, "counts": counts} for batch in batches]
@@ -79,8 +81,8 @@ class BatchLoader:
         self.num_steps = max(1, -(-self.size // global_batch_size))
         if self.size // self.num_steps < share.world * share.micro:
             raise Refused(
-                f"data.global_batch_size={global_batch_size} over {self.size} examples does not give each of {share.world}"
-                f" processes x {share.micro} micro-batches an example: it may be larger, or the processes fewer."
+                f"data.global_batch_size={global_batch_size} over {self.size} examples gives no example to some of "
+                f"{share.world} processes x {share.micro} micro-batches: it may be larger, or the processes fewer."
             )
         self.epoch, self.position = -1, 0
 
@@ -88,7 +90,7 @@ class BatchLoader:
         return self.num_steps * self.share.micro
 
     def order(self, epoch: int) -> np.ndarray:
-        """Row numbers of an epoch. Where epochs draw unequal numbers of rows, the first epoch's number holds for all."""
+        """Row numbers of an epoch; where epochs draw unequal numbers of rows, the first one's number holds for all."""
         rows = generator(self.seed, epoch, 0).permutation(len(self.examples))
         return np.resize(rows, self.size)
 
@@ -131,7 +133,9 @@ class EvaluationLoader:
         examples.begin(0)
         self.examples, self.rows = examples, np.arange(len(examples))[share.rank :: share.world]
         if len(examples) < share.world:
-            raise Refused(f"{len(examples)} examples cannot be evaluated on {share.world} processes: take fewer devices.")
+            raise Refused(
+                f"{len(examples)} examples cannot be evaluated on {share.world} processes: take fewer devices."
+            )
         self.batches = np.array_split(self.rows, -(-len(self.rows) // batch_size))
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """Masked language modelling's corruption: which tokens are chosen, and what stands in their place.
 
-Section 3.1, appendix C.2 and Table 8 of the BERT paper; create_pretraining_data.py of its release. Where the release and
-today's practice differ, there is a switch.
+Section 3.1, appendix C.2 and Table 8 of the BERT paper; create_pretraining_data.py of its release. Where the release
+and today's practice differ, there is a switch.
 """
 
 import numpy as np
@@ -16,11 +16,13 @@ def generator(*key: int) -> np.random.Generator:
 
 
 def parse_split(split: str) -> tuple[float, float, float]:
-    """"80/10/10" -> shares of [MASK], unchanged, random."""
+    """ "80/10/10" -> shares of [MASK], unchanged, random."""
     try:
         mask, same, rnd = (float(part) / 100 for part in split.split("/"))
     except ValueError:
-        raise Refused(f"masking split={split!r} is not possible: it may be like 80/10/10 (mask/same/random, in %).") from None
+        raise Refused(
+            f"masking split={split!r} is not possible: it may be like 80/10/10 (mask/same/random, in %)."
+        ) from None
     if min(mask, same, rnd) < 0 or abs(mask + same + rnd - 1) > 1e-9:
         raise Refused(f"masking split={split!r} is not possible: its three parts must be from 0 up and sum to 100.")
     return mask, same, rnd

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol, Self
 
 import numpy as np
@@ -54,9 +55,7 @@ class Objective(Protocol):
         """One row per sequence of this epoch; the columns are the objective's own."""
         ...
 
-    def batch(
-        self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]
-    ) -> dict:
+    def batch(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]) -> dict:
         """Rows of the plan -> a batch; `keys` seed each row's corruption."""
         ...
 
@@ -140,7 +139,7 @@ def full_sentences(corpus: TokenizedCorpus, room: int, cross: bool) -> Iterator[
     first = stop = length = 0
     for document in range(len(corpus)):
         starts = corpus.starts(document)
-        for begin, end in zip(starts, starts[1:], strict=False):
+        for begin, end in pairwise(starts):
             boundary = int(begin == starts[0] and begin > first)
             if stop > first and (length + boundary + end - begin > room or (boundary and not cross)):
                 yield first, stop, stop, stop, 0
@@ -212,9 +211,7 @@ class MaskedLanguageModel:
         else:
             for document in range(len(corpus)):
                 rng = random.Random(f"{seed}/{self.drawn(epoch)}/{document}")
-                rows.extend(
-                    segment_pairs(corpus, document, max_length - 3, rng, self.short_probability, self.balanced)
-                )
+                rows.extend(segment_pairs(corpus, document, max_length - 3, rng, self.short_probability, self.balanced))
         return np.array(rows, dtype=np.int64).reshape(-1, 5)
 
     def lay_out(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, row: np.ndarray) -> formats.Sequence:
@@ -226,9 +223,7 @@ class MaskedLanguageModel:
         inside = ends[np.searchsorted(ends, row[0], "right") : np.searchsorted(ends, row[1], "left")] - row[0]
         return formats.pack_pair(vocabulary, np.insert(a, inside, vocabulary.sep), None)
 
-    def batch(
-        self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]
-    ) -> dict:
+    def batch(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]) -> dict:
         """See `Objective.batch`: `keys` are (seed, epoch, number of the sequence)."""
         sequences, masked = [], []
         for number, (row, (seed, epoch, index)) in enumerate(zip(rows, keys, strict=True)):

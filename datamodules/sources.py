@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -106,9 +107,6 @@ def read_texts(paths: Sequence[str]) -> Iterator[str]:
     Args:
         paths: file names or patterns ("books/*.txt"); a pattern's files come in the order of their names.
 
-    Yields:
-        One document at a time: its sentences joined with newlines.
-
     Raises:
         Refused: a file is missing (at the call), is not UTF-8 or holds no text (when it is reached).
     """
@@ -129,18 +127,13 @@ def _text_files(paths: Sequence[str]) -> list[Path]:
 
 
 def _documents(file: Path) -> Iterator[str]:
-    sentences: list[str] = []
     found = False
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if sentence := _sentence(file, number, line):
-                sentences.append(sentence)
+        sentences = (_sentence(file, number, line) for number, line in enumerate(lines, start=1))
+        for filled, document in groupby(sentences, key=bool):
+            if filled:
                 found = True
-            elif sentences:
-                yield "\n".join(sentences)
-                sentences = []
-    if sentences:
-        yield "\n".join(sentences)
+                yield "\n".join(document)
     if not found:
         raise Refused(f"{file}, line 1: the file holds no text.")
 
@@ -149,8 +142,7 @@ def _sentence(file: Path, number: int, line: bytes) -> str:
     try:
         return line.decode("utf-8").lstrip("\ufeff").strip()  # some editors write a byte order mark first
     except UnicodeDecodeError as error:
-        byte = f"byte {error.start + 1} (0x{line[error.start]:02x})"
-        raise Refused(f"{file}, line {number}: {byte} is not UTF-8; convert the file to UTF-8 first.") from error
+        raise Refused(f"{file}, line {number}: byte {error.start + 1} is not UTF-8; convert the file first.") from error
 
 
 def _head(file: Path) -> dict[str, object]:
@@ -165,11 +157,9 @@ def _builder(table: _Table) -> "datasets.DatasetBuilder":
 
 def _folder(table: _Table) -> Path:
     root = Path(table.source).expanduser().resolve()
-    if not root.is_dir():
-        raise table.refused("there is no such folder")
-    if not (root / table.repository).is_dir():
-        raise table.refused(f"the folder has no {table.repository}")
-    return root / table.repository
+    if (root / table.repository).is_dir():
+        return root / table.repository
+    raise table.refused(f"the folder has no {table.repository}" if root.is_dir() else "there is no such folder")
 
 
 @cache  # one commit for a whole process, whatever is pushed meanwhile

@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Refused(ValueError):
+class Refused(ValueError):  # noqa: N818
     """A setting or an input that cannot be used. Its message is one sentence, written for the user."""
 
 

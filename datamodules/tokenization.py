@@ -1,7 +1,7 @@
 """How text is cut into word pieces: BERT's normaliser, BERT's splitting, greedy longest match.
 
 A tokenizer here only cuts. It adds no special tokens, truncates nothing and pads nothing, for `formats` lay sequences
-out; and "[MASK]" written in a text is five characters of text, never the mask.
+out; and "[MASK]" written in a text is text, never the mask.
 """
 
 import hashlib

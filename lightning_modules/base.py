@@ -7,7 +7,7 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     example (S,)                                    the example that each sequence belongs to
     summary (S,)                                    the position in (N,) that stands for the sequence
     runs [(count, length)]  max_length  num_examples       on the host
-    counts {loss: int}                              what each loss counts, over the micro-batches of one step, on this rank
+    counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
@@ -39,7 +39,7 @@ Losses = dict[str, tuple[Tensor, int]]
 
 @dataclass
 class Encoding:
-    """What an encoder makes of a batch: `layers`, each (N, D), only those asked for; `summary` (S,) positions in (N,)."""
+    """What an encoder makes of a batch: the `layers` asked for, each (N, D), and `summary`, (S,) positions in (N,)."""
 
     layers: tuple[Tensor, ...]
     summary: Tensor
@@ -58,9 +58,10 @@ class LanguageModel(L.LightningModule, ABC):
         self.spec = OptimizerSpec.of(optimizer)
         self.finetuning = finetuning
         self.task = Task("pretraining", "pretraining")
+        self.metrics: Any = nn.ModuleDict()  # evaluation set -> the task's metrics
         self.head: Head | None = None
         self.text: dict = {}  # how text was cut and laid out: travels with the weights
-        self.averages = nn.ModuleDict()  # "<stage>_<name>" -> MeanMetric
+        self.averages: Any = nn.ModuleDict()  # "<stage>_<name>" -> MeanMetric
         self.answers: dict[str, list[Any]] = {}  # per-example outputs of the evaluation under way
 
     @abstractmethod
@@ -136,7 +137,7 @@ class LanguageModel(L.LightningModule, ABC):
 
     def log_training(self, batch_idx: int) -> None:
         """Every `log_every_n_steps` updates: the mean losses since the last time."""
-        every = self.trainer.log_every_n_steps
+        every: int = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
         ends_step = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if every and ends_step and (self.global_step + 1) % every == 0:
             self.log_dict(self.read_averages("train"), prog_bar=True, batch_size=1)
@@ -206,8 +207,9 @@ class LanguageModel(L.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """By global norm; directly, because Lightning refuses to clip for a fused optimiser, loss scaling or not."""
         if self.spec.clip:
-            self.clip_gradients(optimizer, gradient_clip_val=self.spec.clip, gradient_clip_algorithm="norm")
+            torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.clip)
 
     # ---- to and from disk --------------------------------------------------------------------------------------------
 
@@ -254,7 +256,8 @@ class LanguageModel(L.LightningModule, ABC):
         layout = instantiate(self.text["format"])
         tokenizer = instantiate(self.text["tokenizer"]).load()
         texts = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
-        batch = self.transfer_batch_to_device(layout.batch_of_texts(tokenizer, texts), self.device, 0)
+        batch = layout.batch_of_texts(tokenizer, texts, self.text["max_length"])
+        batch = self.transfer_batch_to_device(batch, self.device, 0)
         with torch.inference_mode():
             answers = {index: answer for index, answer, _ in self.predict_step(batch, 0)}
         names = self.task.labels

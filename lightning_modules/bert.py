@@ -28,7 +28,7 @@ from lightning_modules.networks.transformer import (
 
 
 class MaskedLM(nn.Module):
-    """dense -> GELU -> layer norm -> the token embeddings as output weights, plus a free bias. Masked positions only."""
+    """dense -> GELU -> layer norm -> output weights tied to the token embeddings, and a bias. Masked positions only."""
 
     def __init__(self, width: int, vocab_size: int, gelu: str) -> None:
         super().__init__()

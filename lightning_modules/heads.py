@@ -13,7 +13,7 @@ from lightning_modules.networks.transformer import initialise
 
 
 class SummaryHead(nn.Module):
-    """pooler -> dropout -> linear on each sequence's summary position (BERT: [CLS]); an example's sequences are summed."""
+    """pooler -> dropout -> linear on a sequence's summary position (BERT: [CLS]); an example's sequences are summed."""
 
     def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
         super().__init__()

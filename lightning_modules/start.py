@@ -46,7 +46,7 @@ class Start:
         Raises:
             Refused: when none did, or a shape differs.
         """
-        if not self.tensors:
+        if self.directory is None:
             return f"start: {self.words}, all weights random"
         matched = encoder_io.copy_tensors(model, self.tensors, self.words)
         missing = [name for name in model.state_dict() if name not in self.tensors]
@@ -130,9 +130,8 @@ def download(repository: str) -> Path:
         raise Refused(f"{repository} has none of {', '.join(names)}.")
 
     try:
-        for names in FILES:
-            folder = first_of(*names).parent
-        return folder
+        found = [first_of(*names) for names in FILES]
+        return found[0].parent
     except Refused:
         raise
     except Exception as error:

@@ -44,6 +44,11 @@ class History(Logger):
             writer.writerows((step, epoch, name, float(v)) for name, v in metrics.items() if name != "epoch")
 
 
+def is_first() -> bool:
+    """Whether this is the first of the processes, also before a trainer says so."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def wandb_id(run: Run) -> str | None:
     """The id that a resumed run continues; under an agent, the agent's."""
     if "WANDB_RUN_ID" in os.environ:
@@ -57,7 +62,7 @@ def wandb_id(run: Run) -> str | None:
 
 def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
     """The run's own history, and the logger of conf/logger."""
-    if run.last is None and rank_zero_only.rank == 0:
+    if run.last is None and is_first():
         (run.directory / "metrics.csv").unlink(missing_ok=True)
     loggers: list[Logger] = [History(run.directory)]
     if cfg.logger.get("_target_"):
@@ -67,7 +72,7 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
         pretraining = "objective" in cfg.data
         facts = {
             "name": run.name,
-            "id": wandb_id(run) if rank_zero_only.rank == 0 else None,
+            "id": wandb_id(run) if is_first() else None,
             "save_dir": str(run.directory),
             "group": os.environ.get("WANDB_RUN_GROUP"),
             "job_type": "pretrain" if pretraining else "transfer",

@@ -15,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.glue import SELECTIONS, submission_lines
 from datamodules.task import fingerprint
 from lightning_modules.base import LanguageModel
+from lightning_modules.callbacks import Cost
+from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
-from lightning_modules.training import Cost, Results
 from sweeps.runs import Run, experiment
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -70,7 +71,12 @@ def record(
     if trainer.is_global_zero:
         if model.head is None:
             encoder_print = fingerprint(encoder_facts(cfg, trainer, model, data))
-            facts = {"fingerprint": encoder_print, "start": start.words, "card": data.card, "steps": trainer.global_step}
+            facts = {
+                "fingerprint": encoder_print,
+                "start": start.words,
+                "card": data.card,
+                "steps": trainer.global_step,
+            }
             model.save(run.directory / "encoder", data.tokenizer_file, **facts)
         else:
             model.save(run.directory / "model", data.tokenizer_file, start=start.words)
@@ -176,7 +182,9 @@ def show(summary: dict, run: Run) -> None:
             print(f"  {name} {value:.4f}")
     if "unigram_entropy" in summary["card"]:
         card = summary["card"]
-        print(f"  for comparison: ln(vocabulary) {card['ln_vocabulary']:.2f}, unigram entropy {card['unigram_entropy']:.2f}")
+        print(
+            f"  to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, unigram entropy {card['unigram_entropy']:.2f}"
+        )
     figures = summary["cost"]
     print(f"  {figures['steps']} steps, {figures['seconds']:.0f} s, {figures['tokens_per_second']:,.0f} tokens/s")
     print(f"record: {run.directory}/summary.json")

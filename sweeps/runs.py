@@ -33,12 +33,17 @@ def stands_for(path: str | None) -> str | None:
     return path
 
 
+def plain(node: DictConfig) -> dict[str, Any]:
+    """A node as ordinary values, interpolations resolved."""
+    values = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
 def experiment(cfg: DictConfig) -> dict[str, Any]:
     """The part of a configuration that decides the numbers, resolved."""
-    plain: Any = OmegaConf.to_container(cfg)
-    plain = {key: value for key, value in plain.items() if key not in ELSEWHERE}
-    kept: Any = OmegaConf.to_container(OmegaConf.create({**plain, "cache_dir": "", "logger": None}), resolve=True)
-    kept = {key: value for key, value in kept.items() if key not in ELSEWHERE}
+    everything = {**{str(key): node for key, node in OmegaConf.to_container(cfg).items()}, "hydra": None}  # pyright: ignore
+    kept = {k: v for k, v in plain(OmegaConf.create(everything)).items() if k not in ELSEWHERE}
     for key in DEVICES:
         kept["trainer"].pop(key, None)
     for key in WORKPLACE:
@@ -60,7 +65,7 @@ def run_name(cfg: DictConfig, model: str, data: str) -> str:
 
 
 def run_directory(*, _root_: DictConfig) -> str:
-    """The resolver behind `hydra.run.dir`: outputs/<name>, or with rerun=true the first unfinished outputs/<name>-2 ..."""
+    """The resolver behind `hydra.run.dir`: outputs/<name>; with rerun=true the first unfinished outputs/<name>-2 ..."""
     choices = _root_.hydra.runtime.choices
     if _root_.predict:
         return f"outputs/predict-{Path(_root_.predict).name}"
@@ -120,14 +125,14 @@ class Run:
 
 @contextmanager
 def refusing(directory: Path) -> Iterator[Path]:
-    """Turn a refusal into one sentence and exit status 2, and leave no folder that holds nothing but a configuration."""
+    """Turn a refusal into one sentence and exit status 2, and leave no folder with only a configuration."""
     from hydra.errors import InstantiationException
 
     try:
         yield directory
     except (Refused, InstantiationException) as error:
         refusal = error if isinstance(error, Refused) else error.__cause__
-        if not isinstance(refusal, Refused):
+        if not isinstance(refusal, Refused | TypeError):  # TypeError: an argument that the class does not take
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)

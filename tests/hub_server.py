@@ -4,8 +4,8 @@ A folder holds the repositories, `<root>/{datasets,models}/<owner>/<name>/<files
 the environment of `Hub.environment` (the clients read HF_ENDPOINT when they are imported):
 
     with serve(root) as hub:
-        subprocess.run([...], env=hub.environment(home))
-    hub.requests                    # ["HEAD /datasets/nyu-mll/glue/resolve/main/README.md", ...]
+        ask(hub.environment(home), [["huggingface_hub:hf_hub_download", "owner/name", "config.json"]])
+    hub.requests                    # ["HEAD /owner/name/resolve/main/config.json", ...]
 
 Each repository has one commit, "main"; its name is a digest of the files' names and contents.
 """
@@ -13,6 +13,8 @@ Each repository has one commit, "main"; its name is a digest of the files' names
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,24 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import datasets
+
+CLIENT = """
+import importlib, json, sys, time
+for name, *arguments in json.loads(sys.argv[1]):
+    module, function = name.split(":")
+    function, imported = getattr(importlib.import_module(module), function), list(sys.modules)
+    began = time.perf_counter()
+    try:
+        answer = function(*arguments)
+    except ValueError as error:
+        answer = {"refused": str(error)}
+    answer = answer.to_list() if hasattr(answer, "to_list") else answer
+    print(json.dumps({"answer": answer, "seconds": time.perf_counter() - began, "imported": imported}))
+"""
 
 
 @dataclass
@@ -38,12 +57,39 @@ class Hub:
         return {**kept, **ours, **extra}
 
 
+def ask(environment: dict[str, str], calls: list[list[Any]]) -> list[dict[str, Any]]:
+    """Let one fresh process make these calls, each ["module:function", *arguments].
+
+    Returns:
+        For each call its answer (rows as a list; a ValueError as {"refused": its message}), the seconds that it took,
+        and which modules had been imported before it.
+    """
+    command = [sys.executable, "-c", CLIENT, json.dumps(calls)]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def commit(repository: Path) -> str:
     """40 hexadecimal digits that stand for the contents of a repository's folder."""
     digest = hashlib.sha1()
     for file in sorted(path for path in repository.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(repository)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def write_dataset(folder: Path, tables: dict[str, dict[str, datasets.Dataset]]) -> Path:
+    """A data set repository: README.md with the configurations and their splits, and a parquet file for each split."""
+    readme = ["---", "configs:"]
+    for config, splits in tables.items():
+        readme += [f"- config_name: {config}", "  data_files:"]
+        for split, rows in splits.items():
+            readme += [f"  - split: {split}", f"    path: {config}/{split}-*"]
+            (folder / config).mkdir(parents=True, exist_ok=True)
+            rows.to_parquet(folder / config / f"{split}-00000-of-00001.parquet")
+    (folder / "README.md").write_text("\n".join([*readme, "---"]))
+    return folder
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""BERT's weights in the transformers library's layout: config.json, model.safetensors (or pytorch_model.bin), tokenizer.
+"""BERT's weights in the transformers library's layout: config.json, model.safetensors or pytorch_model.bin, tokenizer.
 
 Names differ, and queries, keys and values are three matrices there and one here. Early checkpoints call a layer norm's
 weight and bias gamma and beta.
@@ -53,7 +53,10 @@ def names(num_layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield f"{ours}.{kind}", (f"{theirs}.{kind}",)
         for i in range(num_layers):
             own = f"bert.encoder.layer.{i}.attention.self"
-            yield f"encoder.layers.{i}.attention.qkv.{kind}", tuple(f"{own}.{x}.{kind}" for x in ("query", "key", "value"))
+            yield (
+                f"encoder.layers.{i}.attention.qkv.{kind}",
+                tuple(f"{own}.{x}.{kind}" for x in ("query", "key", "value")),
+            )
     yield "masked_lm.bias", ("cls.predictions.bias",)
 
 

@@ -1,4 +1,4 @@
-"""The Transformer encoder of BERT: post-layer-norm, learned positions, segments (Devlin et al. 2019; Vaswani et al. 2017).
+"""BERT's Transformer encoder: post-layer-norm, learned positions, segments (Devlin et al. 2019; Vaswani et al. 2017).
 
 Decisions: one linear map makes queries, keys and values; sequences are ragged (`attention.py`); every layer's output
 is available, because which layer to read is a question of its own (BERT's Table 7, ELMo's Table 2).

@@ -1,0 +1,101 @@
+"""The two callbacks that every run has: ranks must agree, and training has a cost."""
+
+import resource
+import time
+from typing import Any
+
+import lightning as L
+import torch
+import torch.distributed as dist
+from lightning.pytorch.callbacks import Callback
+from torch.utils.flop_counter import FlopCounterMode
+
+from lightning_modules.base import LanguageModel
+
+
+class Agreement(Callback):
+    """Ranks must have composed the same configuration, and be in a process group of the size that they believe in."""
+
+    def __init__(self, configuration: str) -> None:
+        self.configuration = configuration  # its digest
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.world_size == 1:
+            return
+        if not dist.is_initialized() or dist.get_world_size() != trainer.world_size:
+            raise RuntimeError(f"the trainer counts {trainer.world_size} processes, the process group does not.")
+        seen: list[str] = [""] * trainer.world_size
+        dist.all_gather_object(seen, self.configuration)
+        if len(set(seen)) > 1:
+            raise RuntimeError(f"ranks run different configurations: {', '.join(seen)}.")
+
+
+class Cost(Callback):
+    """What training cost: seconds, tokens, FLOPs, peak memory. Survives a resume."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.tokens = 0  # of this rank
+        self.flops_per_token = 0.0
+        self.since = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.since = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the first batch's forward pass once; a backward pass is twice as much."""
+        if self.flops_per_token == 0 and isinstance(pl_module, LanguageModel):
+            counter = FlopCounterMode(display=False)
+            with torch.random.fork_rng(), torch.no_grad(), trainer.precision_plugin.forward_context(), counter:
+                pl_module.losses(batch)
+            self.flops_per_token = 3 * counter.get_total_flops() / len(batch["tokens"])
+            self.since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.tokens += len(batch["tokens"])
+
+    def pause(self) -> None:
+        """Evaluation is not training: the clock stops before it and starts after."""
+        self.seconds += time.perf_counter() - self.since
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.pause()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.since = time.perf_counter()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.pause()
+
+    def state_dict(self) -> dict[str, float]:
+        running = time.perf_counter() - self.since if self.since else 0.0
+        return {"seconds": self.seconds + running, "tokens": self.tokens, "flops_per_token": self.flops_per_token}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds, self.tokens = state_dict["seconds"], state_dict["tokens"]
+        self.flops_per_token = state_dict["flops_per_token"]
+
+    def figures(self, trainer: L.Trainer, model: L.LightningModule) -> dict[str, Any]:
+        """For the record. Peak memory is of one process: the device's, or the process's own on a CPU."""
+        tokens = self.tokens * trainer.world_size
+        on_gpu = trainer.strategy.root_device.type == "cuda"
+        peak = (
+            torch.cuda.max_memory_allocated() if on_gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        )
+        return {
+            "seconds": self.seconds,
+            "steps": trainer.global_step,
+            "tokens": tokens,
+            "tokens_per_second": tokens / self.seconds if self.seconds else 0.0,
+            "flops": self.flops_per_token * tokens,
+            "peak_memory_bytes": peak,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "devices": trainer.world_size,
+            "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+            "precision": str(trainer.precision),
+        }

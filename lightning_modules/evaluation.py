@@ -1,0 +1,93 @@
+"""Evaluating what was trained, and using it: metrics, per-example answers, predictions for unlabelled text."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch.distributed as dist
+from hydra.utils import get_class
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from datamodules.task import Refused
+from lightning_modules import encoder_io
+from lightning_modules.base import LanguageModel
+
+
+def gather(rows: list) -> list:
+    """Every rank's rows together, in order, on every rank; a row begins with its number."""
+    if dist.is_available() and dist.is_initialized():
+        parts: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(parts, rows)
+        rows = [row for part in parts for row in part]
+    return sorted(rows)
+
+
+@dataclass
+class Results:
+    """What an evaluation found.
+
+    Attributes:
+        metrics: "<evaluation set>/<metric>" -> value; "<set>/score" is the headline in percent.
+        answers: evaluation set -> rows of (row number, prediction, label, probabilities).
+        server: split without public labels -> rows of (row number, prediction, probabilities).
+    """
+
+    metrics: dict[str, float]
+    answers: dict[str, list]
+    server: dict[str, list]
+
+
+def evaluate(trainer: L.Trainer, model: LanguageModel, data: L.LightningDataModule) -> Results:
+    """Evaluate what was trained: a task's best (or last) epoch on its test sets, a pre-training on held-out text."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if model.head is None:
+        trainer.validate(model, datamodule=data, verbose=False)
+        return Results({**metrics, **read_metrics(trainer)}, {}, {})
+    keeper = trainer.checkpoint_callback
+    assert isinstance(keeper, ModelCheckpoint)
+    best = keeper.best_model_path if getattr(data, "checkpoint", "best") == "best" else ""
+    if best and keeper.best_model_score is not None:
+        metrics["selection/score"] = float(keeper.best_model_score)
+    trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
+    metrics |= read_metrics(trainer)
+    answers = {name: gather(rows) for name, rows in model.answers.items()}
+    server = {}
+    splits = getattr(data, "server", [])
+    if splits:
+        outputs: Any = trainer.predict(model, datamodule=data)
+        outputs = outputs if len(splits) > 1 else [outputs]
+        for split, batches in zip(splits, outputs, strict=True):
+            server[split.name] = gather([row for batch in batches for row in batch])
+    return Results(metrics, answers, server)
+
+
+def read_metrics(trainer: L.Trainer) -> dict[str, float]:
+    """The last evaluation's values as numbers."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def load_model(run: Path) -> LanguageModel:
+    """The model that a finished transfer run left.
+
+    Raises:
+        Refused: when there is none.
+    """
+    folder = run / "model" if (run / "model").is_dir() else run
+    target = encoder_io.read(folder)["model"]["_target_"]
+    return get_class(target).load(folder)
+
+
+def read_texts(path: str | None) -> list[list[str]]:
+    """Lines of a .tsv: one example a line, one text a column.
+
+    Raises:
+        Refused: naming the file, and the line where one is not like the others.
+    """
+    if path is None or not Path(path).is_file():
+        raise Refused(f"input={path} is no file: it may be a .tsv, one example a line, one text a column, no header.")
+    rows = [line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]) or not all(text.strip() for text in row):
+            raise Refused(f"{path}, line {number}: {len(rows[0])} texts, none empty, are expected; here are {row}.")
+    return rows
