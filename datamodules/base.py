@@ -47,6 +47,9 @@ class TextDataModule(L.LightningDataModule, ABC):
         self.cache, self.workers = Path(cache_dir), num_workers
         self.task = Task("", "")
         self.card: dict = {}  # figures of the prepared data, for the record
+        self.selection = ""  # in words, how the evaluated epoch is chosen
+        self.checkpoint = "best"  # which epoch is evaluated, of a task: best | last
+        self.unlabelled: dict[str, Examples] = {}  # sets to predict, by name
 
     # ---- to be written by a data set ---------------------------------------------------------------------------------
 
@@ -61,6 +64,10 @@ class TextDataModule(L.LightningDataModule, ABC):
     @abstractmethod
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
         """Cut the text into tokens and leave them in the cache."""
+
+    def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
+        """File name and lines that hand in the answers to an unlabelled set."""
+        return f"{name}.tsv", [str(answer) for answer in answers]
 
     # ---- tokenizer ---------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,8 @@
 Documents and sentences matter: the next-sentence task needs both (a shuffled list of sentences will not do).
 """
 
-import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import cast
@@ -14,65 +12,13 @@ from typing import cast
 import numpy as np
 from tokenizers import Tokenizer
 
-from datamodules import sources
+from datamodules import sources, text_files
 from datamodules.base import TextDataModule, once
-from datamodules.loading import BatchLoader, EvaluationLoader
+from datamodules.corpora import SENTENCES, Layout, find, headed, held_out
+from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader
 from datamodules.objectives import Objective, TokenizedCorpus
-from datamodules.task import Refused, Task, fingerprint, one_of
+from datamodules.task import Refused, Task
 from datamodules.tokenization import Vocabulary, WordPiece, encode_all
-
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-HEADING = re.compile(r"^\s*= [^=].* =\s*$")  # WikiText's article titles; "= = Section = =" is none
-
-SENTENCES = {  # how a paragraph becomes sentences
-    "lines": lambda text: text.split("\n"),
-    "punctuation": lambda text: SENTENCE_END.split(text.replace("\n", " ")),
-}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a corpus lies and how its rows are read.
-
-    Attributes:
-        repository, config: on the hub, or in a folder of its layout.
-        documents: a document is a `row`, or begins at a `heading` row (WikiText).
-        sentences: a key of SENTENCES.
-        validation: its held-out split; None: one document in a hundred is held out, by a hash of its text.
-    """
-
-    repository: str
-    config: str | None = None
-    documents: str = "row"
-    sentences: str = "lines"
-    validation: str | None = "validation"
-
-
-CORPORA = {
-    "wikipedia": Layout("wikimedia/wikipedia", "20231101.en", sentences="punctuation", validation=None),
-    "wikipedia-pages-en": Layout("wikipedia-pages-en", "default"),
-    "english-novels": Layout("english-novels", "default"),
-    "wikitext-2": Layout("Salesforce/wikitext", "wikitext-2-v1", "heading", "punctuation"),
-    "wikitext-103": Layout("Salesforce/wikitext", "wikitext-103-raw-v1", "heading", "punctuation"),
-    "miniature": Layout("miniature"),
-}
-
-
-def headed(rows: Iterable[str]) -> Iterator[str]:
-    """Join rows from one heading to the next; headings themselves are left out."""
-    parts: list[str] = []
-    for row in rows:
-        if HEADING.match(row):
-            yield "\n".join(parts)
-            parts = []
-        elif not row.lstrip().startswith("= "):
-            parts.append(row)
-    yield "\n".join(parts)
-
-
-def held_out(text: str) -> bool:
-    """One document in a hundred, always the same ones."""
-    return int(fingerprint({"text": text}, 8), 16) % 100 == 0
 
 
 class Corpus(TextDataModule):
@@ -85,6 +31,8 @@ class Corpus(TextDataModule):
         objective: cuts and corrupts sequences; the model's yaml chooses it.
         max_length: tokens of a sequence, special ones included.
         validation_sequences: at most so many sequences are evaluated, evenly spread; the same ones every time.
+        long_length: length of the sequences in the last `long_share` of all steps (BERT: 512 in the last tenth); None:
+            `max_length` to the end. Needs trainer.max_steps.
     """
 
     def __init__(
@@ -100,29 +48,26 @@ class Corpus(TextDataModule):
         cache_dir: str,
         files: Sequence[str] | str | None = None,
         validation_sequences: int = 2000,
+        long_length: int | None = None,
+        long_share: float = 0.1,
         num_workers: int | None = None,
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
         if max_length < 8:
             raise Refused(f"data.max_length={max_length} is not possible: it may be from 8 up.")
+        if not 0 < long_share < 1:
+            raise Refused(f"data.long_share={long_share!r} is not possible: it may be above 0 and below 1.")
         self.objective, self.max_length, self.validation_sequences = objective, max_length, validation_sequences
+        self.long_length, self.long_share = long_length, long_share
         self.files = [files] if isinstance(files, str) else list(files or [])
-        self.layout = Layout("", sentences="lines", validation=None) if self.files else self.find(corpus)
+        self.layout = Layout("", sentences="lines", validation=None) if self.files else find(corpus)
         self.task = Task("corpus", "pretraining", test_sets=())
-
-    @staticmethod
-    def find(corpus: str) -> Layout:
-        """A named corpus, or any repository of documents."""
-        if "/" in corpus and corpus not in CORPORA:
-            repository, _, config = corpus.partition(":")
-            return Layout(repository, config or None, sentences="punctuation", validation=None)
-        return CORPORA[one_of("data.corpus", corpus, [*CORPORA, "owner/name[:config]"])]
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
     def identity(self) -> dict:
         if self.files:
-            return {"files": sources.file_identity(self.files)}
+            return {"files": text_files.file_identity(self.files)}
         splits = ["train", *([self.layout.validation] if self.layout.validation else [])]
         read = sources.identity(self.source, self.layout.repository, self.layout.config, splits)
         return {**read, "documents": self.layout.documents, "sentences": self.layout.sentences}
@@ -140,7 +85,7 @@ class Corpus(TextDataModule):
     def read(self, split: str) -> Iterator[str]:
         """Documents of a split of the source."""
         if self.files:
-            yield from sources.read_texts(self.files)
+            yield from text_files.read_texts(self.files)
             return
         layout = self.layout
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
@@ -200,8 +145,15 @@ class Corpus(TextDataModule):
         )
         self.card = describe(corpus, held, vocabulary)
 
-    def train_dataloader(self) -> BatchLoader:
-        return self.train_loader(self.train_examples)
+    def train_dataloader(self) -> BatchLoader | Curriculum:
+        first, total = self.train_loader(self.train_examples), self.trainer.max_steps if self.trainer else -1
+        if self.long_length is None:
+            return first
+        if total < 1:
+            raise Refused(f"data.long_length={self.long_length} needs a number of steps: trainer.max_steps from 1 up.")
+        corpus, vocabulary = self.train_examples.corpus, self.train_examples.vocabulary
+        long = CorpusExamples(corpus, self.objective, vocabulary, self.long_length, self.seed)
+        return Curriculum(first, self.train_loader(long), round(total * (1 - self.long_share)), total)
 
     def val_dataloader(self) -> EvaluationLoader:
         return self.eval_loader(self.val_examples)

@@ -5,7 +5,7 @@ tenth of the training set, fixed by a hash of the text: `selection: holdout`. `s
 published validation set, as the papers did, and is labelled so wherever it is shown.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,9 @@ class Glue(TextDataModule):
         if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 8:
             raise Refused(f"data.max_length={max_length!r} is not possible: it may be a whole number from 8 up.")
         self.layout, self.max_length = format, max_length
-        self.selection = one_of("data.selection", selection, SELECTIONS)
+        self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
-        self.submission = one_of("data.submission", submission, (True, False))
+        self.hand_in = one_of("data.submission", submission, (True, False))
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
@@ -70,7 +70,7 @@ class Glue(TextDataModule):
     def splits(self) -> list[str]:
         """Splits to read: the training set, the test sets, and those of the server that the source has."""
         there = sources.available_splits(self.source, REPOSITORY, self.row.name)
-        server = [split for split in self.row.submission_sets if self.submission and split in there]
+        server = [split for split in self.row.submission_sets if self.hand_in and split in there]
         return [self.row.train, *self.row.test_sets, *server]
 
     def identity(self) -> dict:
@@ -79,7 +79,7 @@ class Glue(TextDataModule):
     def read(self, split: str) -> Any:
         """Checked rows of a split."""
         rows = sources.load_rows(self.source, REPOSITORY, self.row.name, split)
-        where = f"{self.source}: {REPOSITORY} {self.row.name}/{split}"
+        where = sources.place(self.source, REPOSITORY, self.row.name, split)
         check_rows(rows, self.row, where, labelled=split not in self.row.submission_sets)
         return rows
 
@@ -113,16 +113,16 @@ class Glue(TextDataModule):
 
         def examples(split: str, rows: np.ndarray | None = None) -> GlueExamples:
             batch = partial(self.layout.batch, vocabulary, max_length=self.max_length)
-            return GlueExamples(split, self.tokens_dir / split, self.row, batch, rows)
+            return GlueExamples(self.tokens_dir / split, self.row, batch, rows)
 
         held = np.load(self.tokens_dir / self.row.train / "holdout.npy")
         self.tests = [examples(name) for name in self.row.test_sets]
-        if self.selection == "paper":
+        if self.selection == SELECTIONS["paper"]:
             self.train, self.val = examples(self.row.train), self.tests[0]
         else:
             self.train = examples(self.row.train, np.flatnonzero(~held))
             self.val = examples(self.row.train, np.flatnonzero(held))
-        self.server = [examples(name) for name in self.splits[1 + len(self.tests) :]]
+        self.unlabelled = {name: examples(name) for name in self.splits[1 + len(self.tests) :]}
         self.card = {
             "train": len(self.train),
             "selection": len(self.val),
@@ -141,7 +141,18 @@ class Glue(TextDataModule):
         return [self.eval_loader(test) for test in self.tests]
 
     def predict_dataloader(self) -> list[EvaluationLoader]:
-        return [self.eval_loader(split) for split in self.server]
+        return [self.eval_loader(examples) for examples in self.unlabelled.values()]
+
+    def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
+        """A file for the GLUE server: a header, then row number and label (or score, within 0 and 5)."""
+        file = self.row.submission_files[self.row.submission_sets.index(name)]
+        if not self.task.labels:
+            words = [f"{min(max(float(answer), 0.0), 5.0):.3f}" for answer in answers]
+        elif self.task.name in ("cola", "sst2", "mrpc", "qqp", "wnli"):  # the original files have numbers there
+            words = [str(int(answer)) for answer in answers]
+        else:
+            words = [self.task.labels[int(answer)] for answer in answers]
+        return file, ["index\tprediction", *(f"{i}\t{word}" for i, word in enumerate(words))]
 
 
 class GlueExamples:
@@ -149,13 +160,12 @@ class GlueExamples:
 
     def __init__(
         self,
-        name: str,
         directory: Path,
         task: GlueTask,
         lay_out: Callable[[list[list[np.ndarray]]], dict],
         rows: np.ndarray | None,
     ) -> None:
-        self.name, self.task, self.lay_out = name, task, lay_out
+        self.task, self.lay_out = task, lay_out
         self.fields = [np.load(directory / f"{c}.npy", mmap_mode="r") for c in task.columns]
         self.offsets = [np.load(directory / f"{c}-offsets.npy") for c in task.columns]
         self.labels = np.load(directory / "labels.npy")
@@ -189,11 +199,3 @@ class GlueExamples:
     def num_tokens(self) -> int:
         """Tokens of these rows, before truncation and without special ones."""
         return int(sum(np.diff(at)[self.rows].sum() for at in self.offsets))
-
-
-def submission_lines(task: GlueTask, predictions: Sequence[float | int]) -> list[str]:
-    """A file for the GLUE server: a header, then row number and label name (or score, within 0 and 5)."""
-    names = [task.labels[int(p)] if task.labels else f"{min(max(float(p), 0.0), 5.0):.3f}" for p in predictions]
-    if task.name in ("cola", "sst2", "mrpc", "qqp", "wnli"):  # the server takes numbers where the files have numbers
-        names = [str(int(p)) for p in predictions]
-    return ["index\tprediction", *(f"{i}\t{name}" for i, name in enumerate(names))]

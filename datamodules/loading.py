@@ -126,6 +126,43 @@ class BatchLoader:
         self.epoch, self.position = state["epoch"], state["position"]
 
 
+class Curriculum:
+    """One loader up to a step, another from there on: BERT's 90 % of steps at length 128, then 512 (section A.2).
+
+    To Lightning the whole run is one epoch; passes over the data are the two loaders' own.
+
+    Args:
+        switch: the first step of the second loader.
+        total: steps of the run.
+    """
+
+    def __init__(self, first: BatchLoader, second: BatchLoader, switch: int, total: int) -> None:
+        micro = first.share.micro
+        self.first, self.second, self.switch, self.total = first, second, switch * micro, total * micro
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[dict]:
+        while self.position < self.total:
+            is_first = self.position < self.switch
+            end = self.switch if is_first else self.total
+            for batch in self.first if is_first else self.second:
+                self.position += 1
+                yield batch
+                if self.position == end:
+                    break
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position, "loaders": [self.first.state_dict(), self.second.state_dict()]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = state["position"]
+        for loader, own in zip((self.first, self.second), state["loaders"], strict=True):
+            loader.load_state_dict(own)
+
+
 class EvaluationLoader:
     """Every example once, in order, dealt out to the ranks; draws are those of epoch 0."""
 

@@ -17,14 +17,13 @@ def generator(*key: int) -> np.random.Generator:
 
 def parse_split(split: str) -> tuple[float, float, float]:
     """ "80/10/10" -> shares of [MASK], unchanged, random."""
+    told = f"text.objective.masking={split!r} is not possible"
     try:
-        mask, same, rnd = (float(part) / 100 for part in split.split("/"))
+        mask, same, rnd = (float(part) / 100 for part in str(split).split("/"))
     except ValueError:
-        raise Refused(
-            f"masking split={split!r} is not possible: it may be like 80/10/10 (mask/same/random, in %)."
-        ) from None
-    if min(mask, same, rnd) < 0 or abs(mask + same + rnd - 1) > 1e-9:
-        raise Refused(f"masking split={split!r} is not possible: its three parts must be from 0 up and sum to 100.")
+        raise Refused(f"{told}: it may be like 80/10/10 (mask/same/random, in %).") from None
+    if not (min(mask, same, rnd) >= 0 and abs(mask + same + rnd - 1) <= 1e-9):
+        raise Refused(f"{told}: its three parts must be from 0 up and sum to 100.")
     return mask, same, rnd
 
 
@@ -35,7 +34,7 @@ class Masking:
         rate: share of tokens to predict.
         split: "mask/same/random" in percent of the chosen ones.
         counting: `capped` = round(rate * length) with [CLS] and [SEP] counted, at least 1, at most `max_predictions`
-            (the release); `bernoulli` = each token by itself.
+            (the release); `bernoulli` = each token by itself, without a maximum or whole words.
         random_words: from the `whole` vocabulary, specials included (the release), or `without_specials`.
         whole_word: choose all pieces of a word together; a word that would exceed the number is skipped.
     """
@@ -49,13 +48,21 @@ class Masking:
         random_words: str = "whole",
         whole_word: bool = False,
     ) -> None:
+        key = "text.objective."
         if not 0 < rate < 1:
-            raise Refused(f"masking rate={rate!r} is not possible: it may be above 0 and below 1.")
-        self.rate, self.whole_word = rate, one_of("masking whole_word", whole_word, (True, False))
+            raise Refused(f"{key}masking_rate={rate!r} is not possible: it may be above 0 and below 1.")
+        if max_predictions is not None and max_predictions < 1:
+            raise Refused(f"{key}max_predictions={max_predictions!r} is not possible: it may be null, or from 1 up.")
+        self.rate, self.max_predictions = rate, max_predictions
         self.mask, self.same, self.random = parse_split(split)
-        self.counting = one_of("masking counting", counting, ("capped", "bernoulli"))
-        self.random_words = one_of("masking random_words", random_words, ("whole", "without_specials"))
-        self.max_predictions = max_predictions
+        self.counting = one_of(f"{key}mask_counting", counting, ("capped", "bernoulli"))
+        self.random_words = one_of(f"{key}random_words", random_words, ("whole", "without_specials"))
+        self.whole_word = one_of(f"{key}whole_word", whole_word, (True, False))
+        if counting == "bernoulli" and (whole_word or max_predictions is not None):
+            raise Refused(
+                f"{key}mask_counting={counting!r} draws each token by itself: with it, {key}whole_word may be false and"
+                f" {key}max_predictions null."
+            )
 
     def choose(self, tokens: np.ndarray, vocabulary: Vocabulary, rng: np.random.Generator) -> np.ndarray:
         """Sorted positions to predict; never [CLS] or [SEP]."""

@@ -101,21 +101,19 @@ def segment_pairs(
 ) -> Iterator[Row]:
     """A document's pairs of segments, B following A or random (create_instances_from_document).
 
-    A chunk closes when it reaches the target length or the document ends. Its first sentences are A. A chunk of one
-    sentence always, others half of the time, get a random B, and their unused sentences go back. So more than half of
-    all pairs are random; `balanced` draws the others such that a document's pairs even out.
+    A chunk closes when it reaches the document's target length or the document ends. Its first sentences are A. A chunk
+    of one sentence always, others half of the time, get a random B, and their unused sentences go back. So more than
+    half of all pairs are random; `balanced` draws the others, and where need be takes a second sentence, such that a
+    document's pairs even out.
     """
     starts = corpus.starts(document)
     last, lead = len(starts) - 1, 0  # lead: following pairs minus random ones
-
-    def draw_target() -> int:
-        return rng.randint(2, room) if rng.random() < short else room
-
+    target = rng.randint(2, room) if rng.random() < short else room
     first = stop = 0
-    target = draw_target()
     while stop < last:
         stop += 1
-        if stop < last and starts[stop] - starts[first] < target:
+        wants_two = balanced and lead < 0 and stop - first == 1
+        if stop < last and (starts[stop] - starts[first] < target or wants_two):
             continue
         middle = first + (rng.randint(1, stop - first - 1) if stop - first >= 2 else 1)
         coin = rng.random() < 0.5 if not balanced or lead == 0 else lead > 0
@@ -128,7 +126,7 @@ def segment_pairs(
         lead += -1 if is_random else 1
         truncate_pair(a, b, room, rng)
         yield a[0], a[1], b[0], b[1], int(is_random)
-        first, target = stop, draw_target()
+        first = stop
 
 
 def full_sentences(corpus: TokenizedCorpus, room: int, cross: bool) -> Iterator[Row]:
@@ -165,7 +163,7 @@ class MaskedLanguageModel:
         pairs: `segment_pair` (BERT; also without nsp, as in its Table 5), `full_sentences`, `doc_sentences` (RoBERTa).
         masking: "mask/same/random" in percent of the chosen tokens.
         masking_rate, mask_counting, max_predictions, random_words, whole_word: see `masking.Masking`.
-        short_probability: share of chunks with a random shorter target length.
+        short_probability: share of documents, drawn at each epoch, whose pairs have a random shorter target length.
         nsp_sampler: `reference` (57 % random on Wikipedia) | `balanced`.
         dupe_factor: 0 draws anew at each epoch; k > 0 repeats the first k epochs' draws, as a data set built k times.
     """

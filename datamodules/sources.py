@@ -1,29 +1,26 @@
-"""Where text comes from: the hub, a local folder in the hub's layout, the embedded miniature, or one's own .txt files.
+"""Where tables come from: the hub, a local folder in the hub's layout, or the embedded miniature.
 
 `data.source` says which: "hub", "miniature", or the path of a folder that holds repositories as the hub does
 (`<folder>/nyu-mll/glue/...`). Whatever cannot be read is refused in one sentence that names the other ways to get it.
 The third-party readers are imported inside the functions: importing this file costs nothing.
 """
 
-import glob
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from datamodules.task import Refused
+from datamodules.text_files import head_of
 
 if TYPE_CHECKING:
     import datasets
 
 GLUE = "nyu-mll/glue"
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
-HEAD_BYTES = 64 * 1024  # of each local data file, for its identity
 MINIATURE_SEED = 0
 
 
@@ -98,56 +95,15 @@ def identity(source: str, repository: str, config: str | None, splits: Sequence[
         return {**named, "revision": builder.hash}
     folder = _folder(table)
     files = sorted({Path(file) for split in splits for file in (builder.config.data_files or {})[split]})
-    return {**named, "source": "folder", "files": {os.path.relpath(file, folder): _head(file) for file in files}}
+    return {**named, "source": "folder", "files": {os.path.relpath(file, folder): head_of(file) for file in files}}
 
 
-def read_texts(paths: Sequence[str]) -> Iterator[str]:
-    """The documents of one's own .txt files: UTF-8, one sentence a line, a blank line between documents.
-
-    Args:
-        paths: file names or patterns ("books/*.txt"); a pattern's files come in the order of their names.
-
-    Raises:
-        Refused: a file is missing (at the call), is not UTF-8 or holds no text (when it is reached).
-    """
-    return (document for file in _text_files(paths) for document in _documents(file))
-
-
-def file_identity(paths: Sequence[str]) -> list[dict[str, object]]:
-    """What `read_texts` would read, cheaply: each file's own name, size in bytes and SHA-256 of its first 64 KiB."""
-    return [{"name": file.name, **_head(file)} for file in _text_files(paths)]
-
-
-def _text_files(paths: Sequence[str]) -> list[Path]:
-    files = [Path(file) for path in paths for file in sorted(glob.glob(path, recursive=True)) or [path]]
-    for file in files:
-        if not file.is_file():
-            raise Refused(f"There is no text file {file}: name .txt files, or patterns such as books/*.txt.")
-    return files
-
-
-def _documents(file: Path) -> Iterator[str]:
-    found = False
-    with file.open("rb") as lines:
-        sentences = (_sentence(file, number, line) for number, line in enumerate(lines, start=1))
-        for filled, document in groupby(sentences, key=bool):
-            if filled:
-                found = True
-                yield "\n".join(document)
-    if not found:
-        raise Refused(f"{file}, line 1: the file holds no text.")
-
-
-def _sentence(file: Path, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8").lstrip("\ufeff").strip()  # some editors write a byte order mark first
-    except UnicodeDecodeError as error:
-        raise Refused(f"{file}, line {number}: byte {error.start + 1} is not UTF-8; convert the file first.") from error
-
-
-def _head(file: Path) -> dict[str, object]:
-    with file.open("rb") as content:
-        return {"bytes": file.stat().st_size, "sha256": hashlib.sha256(content.read(HEAD_BYTES)).hexdigest()}
+def place(source: str, repository: str, config: str | None, split: str) -> str:
+    """Where a split's rows stand, for a sentence about one of them: a folder's files, else the source and the names."""
+    if source in ("hub", "miniature"):
+        return f"{source}: {repository} / {config} / {split}"
+    files = _builder(_Table(source, repository, config)).config.data_files or {}
+    return ", ".join(os.path.relpath(file, Path(source).resolve()) for file in files[split])
 
 
 def _builder(table: _Table) -> "datasets.DatasetBuilder":

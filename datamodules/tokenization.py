@@ -11,19 +11,19 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from datamodules.task import Refused
+from datamodules.wordpiece_training import learn_pieces
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 FILES = ("tokenizer.json", "vocab.txt")  # what a directory may hold, the one that says more first
 KINDS = "a tokenizer.json, a vocab.txt, or a directory that holds one of them"
 MAX_WORD = 200  # characters; a longer word is one [UNK] (Google's number; the tokenizers library's own is 100)
-ALPHABET = 1000  # characters that a trained vocabulary spells words with at most; BERT's own vocabulary has 997
 
 
 class WordPiece:
@@ -46,11 +46,7 @@ class WordPiece:
 
     def train(self, texts: Iterable[str]) -> Tokenizer:
         """Learn a vocabulary from `texts`, which are read once; the same texts give the same ids."""
-        letters = min(ALPHABET, (self.vocab_size - len(SPECIALS)) // 2)  # one letter may take two ids: "x" and "##x"
-        words = _spellable(_count_words(texts, self.lowercase), max(letters, 0))
-        if not words:
-            raise Refused(f"text.tokenizer.vocab_size={self.vocab_size} is too small, or there is no text to learn.")
-        pieces = _learn(words, self.vocab_size, self.min_frequency)
+        pieces = learn_pieces(texts, SPECIALS, self.vocab_size, self.lowercase, self.min_frequency)
         return _word_pieces([*SPECIALS, *sorted(pieces.difference(SPECIALS))], self.lowercase)
 
     def load(self) -> Tokenizer:
@@ -174,51 +170,6 @@ def _word_pieces(vocabulary: Sequence[str], lowercase: bool) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
-
-
-def _count_words(texts: Iterable[str], lowercase: bool) -> Counter[str]:
-    """Count normalised words. Nothing that BERT's rules do reaches across a blank, so each chunk is cut only once."""
-    chunks = Counter(chain.from_iterable(text.split(" ") for text in texts))
-    normalize = normalizers.BertNormalizer(lowercase=lowercase).normalize_str
-    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    words: Counter[str] = Counter()
-    for chunk, count in chunks.items():
-        for word, _ in split(normalize(chunk)):
-            words[word] += count
-    return words
-
-
-def _spellable(words: Counter[str], size: int) -> dict[str, int]:
-    """The words made of the `size` most frequent characters: one rare character would cost two pieces of vocabulary."""
-    letters: Counter[str] = Counter()
-    for word, count in words.items():
-        for letter in word:
-            letters[letter] += count
-    alphabet = set(sorted(letters, key=lambda letter: (-letters[letter], letter))[:size])
-    return {word: count for word, count in words.items() if alphabet.issuperset(word)}
-
-
-def _learn(words: dict[str, int], vocab_size: int, min_frequency: int) -> set[str]:
-    """Learn pieces, with ties broken the same way each time.
-
-    The trainer breaks ties between equally frequent pairs by the ids of their halves, and numbers "##x" in the order
-    of a randomly seeded hash table. As special tokens they are numbered before it looks at the words.
-    """
-    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=[*SPECIALS, *inner], show_progress=False
-    )
-    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    learner.train_from_iterator(_repeated(words), trainer)
-    return set(learner.get_vocab())
-
-
-def _repeated(words: dict[str, int], most: int = 10_000) -> Iterator[str]:
-    """Each word as often as it was counted, in lines of at most `most`."""
-    for word, count in words.items():
-        for start in range(0, count, most):
-            yield " ".join([word] * min(most, count - start))
 
 
 def _find(path: Path, lowercase: bool) -> tuple[Path, bool | None]:

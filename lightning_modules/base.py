@@ -26,12 +26,11 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 from datamodules.task import Refused, Task, one_of
 from lightning_modules import encoder_io
 from lightning_modules.heads import HEADS, Head, probabilities
-from lightning_modules.metrics import task_metrics
+from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.optim import OptimizerSpec, build
 
 Losses = dict[str, tuple[Tensor, int]]
@@ -61,7 +60,7 @@ class LanguageModel(L.LightningModule, ABC):
         self.metrics: Any = nn.ModuleDict()  # evaluation set -> the task's metrics
         self.head: Head | None = None
         self.text: dict = {}  # how text was cut and laid out: travels with the weights
-        self.averages: Any = nn.ModuleDict()  # "<stage>_<name>" -> MeanMetric
+        self.averages = Averages()
         self.answers: dict[str, list[Any]] = {}  # per-example outputs of the evaluation under way
 
     @abstractmethod
@@ -106,14 +105,6 @@ class LanguageModel(L.LightningModule, ABC):
         logits = self.head(encoding.layers, encoding.summary, batch)
         return {"task": self.head.loss(logits, batch)}, logits
 
-    def observe(self, stage: str, name: str, total: Tensor, count: int) -> None:
-        """Add to an average that is shown but not trained on, or of a loss."""
-        key = f"{stage}_{name}"
-        if key not in self.averages:
-            self.averages[key] = MeanMetric().to(self.device)
-        if count:
-            self.averages[key].update(total.detach().float() / count, weight=count)
-
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         """The step's share of the global mean loss; DDP averages gradients and Lightning divides by micro-batches."""
         losses, _ = self.losses(batch)
@@ -121,7 +112,7 @@ class LanguageModel(L.LightningModule, ABC):
         share = self.trainer.world_size * self.trainer.accumulate_grad_batches
         loss = torch.stack([value * share / totals[name] for name, (value, _) in losses.items()]).sum()
         for name, (value, count) in losses.items():
-            self.observe("train", name, value, count)
+            self.averages.add("train", name, value, count)
         self.log_training(batch_idx)
         return loss
 
@@ -140,23 +131,14 @@ class LanguageModel(L.LightningModule, ABC):
         every: int = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
         ends_step = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if every and ends_step and (self.global_step + 1) % every == 0:
-            self.log_dict(self.read_averages("train"), prog_bar=True, batch_size=1)
-
-    def read_averages(self, stage: str) -> dict[str, Tensor]:
-        """Compute and reset a stage's averages: "<stage>/<name>"."""
-        values = {}
-        for key, metric in self.averages.items():
-            if key.startswith(f"{stage}_"):
-                values[f"{stage}/{key.removeprefix(f'{stage}_')}"] = metric.compute()
-                metric.reset()
-        return values
+            self.log_dict(self.averages.read("train"), prog_bar=True, batch_size=1)
 
     # ---- evaluation --------------------------------------------------------------------------------------------------
 
     def evaluate(self, batch: dict, name: str) -> None:
         losses, logits = self.losses(batch)
         for loss, (value, count) in losses.items():
-            self.observe(name, f"{loss}_loss", value, count)
+            self.averages.add(name, f"{loss}_loss", value, count)
         if logits is None or self.head is None:
             return
         predictions = self.head.predict(logits)
@@ -166,7 +148,7 @@ class LanguageModel(L.LightningModule, ABC):
 
     def finish(self, name: str) -> None:
         """Log an evaluation set's averages and metrics; `score` is the headline, in percent."""
-        values = self.read_averages(name)
+        values = self.averages.read(name)
         if self.head is not None:
             values |= self.metrics[name].compute()
             self.metrics[name].reset()

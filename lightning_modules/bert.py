@@ -109,13 +109,13 @@ class Bert(LanguageModel):
         logits = self.masked_lm(top[batch["masked_positions"]], self.encoder.embeddings.token.weight)
         losses: Losses = {"masked_lm": (F.cross_entropy(logits.float(), labels, reduction="sum"), len(labels))}
         if not self.training:
-            self.observe("val", "masked_lm_accuracy", (logits.argmax(-1) == labels).sum(), len(labels))
+            self.averages.add("val", "masked_lm_accuracy", (logits.argmax(-1) == labels).sum(), len(labels))
         if hasattr(self, "next_sentence"):
             truth = batch["next_sentence"]
             answer = self.next_sentence(self.pooler(top[encoding.summary])).float()
             losses["next_sentence"] = (F.cross_entropy(answer, truth, reduction="sum"), len(truth))
             if not self.training:
-                self.observe("val", "next_sentence_accuracy", (answer.argmax(-1) == truth).sum(), len(truth))
+                self.averages.add("val", "next_sentence_accuracy", (answer.argmax(-1) == truth).sum(), len(truth))
         return losses
 
     def make_head(self, task: Task) -> Head:

@@ -30,36 +30,39 @@ class Results:
     Attributes:
         metrics: "<evaluation set>/<metric>" -> value; "<set>/score" is the headline in percent.
         answers: evaluation set -> rows of (row number, prediction, label, probabilities).
-        server: split without public labels -> rows of (row number, prediction, probabilities).
+        unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
     """
 
     metrics: dict[str, float]
     answers: dict[str, list]
-    server: dict[str, list]
+    unlabelled: dict[str, list]
 
 
-def evaluate(trainer: L.Trainer, model: LanguageModel, data: L.LightningDataModule) -> Results:
-    """Evaluate what was trained: a task's best (or last) epoch on its test sets, a pre-training on held-out text."""
+def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
+    """Evaluate what was trained: a task's best (or last) epoch on its test sets, a pre-training on held-out text.
+
+    Args:
+        data: a datamodules.base.TextDataModule.
+    """
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if model.head is None:
         trainer.validate(model, datamodule=data, verbose=False)
         return Results({**metrics, **read_metrics(trainer)}, {}, {})
     keeper = trainer.checkpoint_callback
     assert isinstance(keeper, ModelCheckpoint)
-    best = keeper.best_model_path if getattr(data, "checkpoint", "best") == "best" else ""
+    best = keeper.best_model_path if data.checkpoint == "best" else ""
     if best and keeper.best_model_score is not None:
         metrics["selection/score"] = float(keeper.best_model_score)
     trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
     answers = {name: gather(rows) for name, rows in model.answers.items()}
-    server = {}
-    splits = getattr(data, "server", [])
-    if splits:
+    unlabelled = {}
+    if data.unlabelled:
         outputs: Any = trainer.predict(model, datamodule=data)
-        outputs = outputs if len(splits) > 1 else [outputs]
-        for split, batches in zip(splits, outputs, strict=True):
-            server[split.name] = gather([row for batch in batches for row in batch])
-    return Results(metrics, answers, server)
+        outputs = outputs if len(data.unlabelled) > 1 else [outputs]
+        for name, batches in zip(data.unlabelled, outputs, strict=True):
+            unlabelled[name] = gather([row for batch in batches for row in batch])
+    return Results(metrics, answers, unlabelled)
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:

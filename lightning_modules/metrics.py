@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import torchmetrics.classification as tmc
-from torchmetrics import Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
 
 from datamodules.task import Task
 
@@ -19,3 +20,30 @@ METRICS: dict[str, Callable[[Task], Metric]] = {
 def task_metrics(task: Task, prefix: str) -> MetricCollection:
     """The task's metrics; `update(predictions, labels)` takes two (B,) tensors: label numbers, or scores."""
     return MetricCollection({name: METRICS[name](task) for name in task.metrics}, prefix=prefix, compute_groups=False)
+
+
+class Averages(nn.Module):
+    """Running means of losses and shares, by stage and name; summed over ranks when read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.means = nn.ModuleDict()  # "<stage>/<name>" -> MeanMetric
+
+    def add(self, stage: str, name: str, total: Tensor, count: int) -> None:
+        """Add a sum over `count` things."""
+        key = f"{stage}/{name}"
+        if key not in self.means:
+            self.means[key] = MeanMetric().to(total.device)
+        if count:
+            mean = self.means[key]
+            assert isinstance(mean, MeanMetric)
+            mean.update(total.detach().float() / count, weight=count)
+
+    def read(self, stage: str) -> dict[str, Tensor]:
+        """ "<stage>/<name>" -> mean since the last reading."""
+        values = {}
+        for key, metric in self.means.items():
+            if isinstance(metric, MeanMetric) and key.startswith(f"{stage}/"):
+                values[key] = metric.compute()
+                metric.reset()
+        return values

@@ -12,7 +12,6 @@ import lightning as L
 from lightning.fabric.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.glue import SELECTIONS, submission_lines
 from datamodules.task import fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Cost
@@ -125,7 +124,7 @@ def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any
     predictions = [row[1] for row in results.answers[f"test_{first}"]]
     return {
         "headline": {"name": data.task.headline, "value": results.metrics[f"test_{first}/score"]},
-        "selection": SELECTIONS[data.selection],
+        "selection": data.selection,
         "checkpoint": data.checkpoint,
         "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
     }
@@ -152,9 +151,9 @@ def write_predictions(folder: Path, model: LanguageModel, data: Any, results: Re
         lines = ["\t".join(("index", "prediction", "label", *(f"p({label})" for label in names)))]
         lines += ["\t".join(map(str, (index, answer, label, *chances))) for index, answer, label, chances in rows]
         write_lines(folder / f"{name.removeprefix('test_')}.tsv", lines)
-    for split, rows in results.server.items():
-        file = data.row.submission_files[data.row.submission_sets.index(split)]
-        write_lines(folder / file, submission_lines(data.row, [answer for _, answer, _ in rows]))
+    for name, rows in results.unlabelled.items():
+        file, lines = data.submission(name, [answer for _, answer, _ in rows])
+        write_lines(folder / file, lines)
 
 
 def finish_logger(trainer: L.Trainer, summary: dict) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 import pytest
 
-from datamodules import miniature, sources
+from datamodules import miniature, sources, text_files
 from datamodules.task import Refused
 from tests.hub_server import ask, commit, serve, write_dataset
 
@@ -156,22 +156,22 @@ def test_what_the_miniature_has_not() -> None:
 def test_documents_of_own_files(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes("\ufeffÄ first.\r\nA second.\r\n \r\n\r\n\r\nAnother.".encode())
     (tmp_path / "a.txt").write_text("\n\nOne\u0085line.\n")
-    texts = list(sources.read_texts([str(tmp_path / "*.txt"), str(tmp_path / "b.txt")]))
+    texts = list(text_files.read_texts([str(tmp_path / "*.txt"), str(tmp_path / "b.txt")]))
     assert texts == ["One\u0085line.", "Ä first.\nA second.", "Another.", "Ä first.\nA second.", "Another."]
-    before = sources.file_identity([str(tmp_path / "*.txt")])
+    before = text_files.file_identity([str(tmp_path / "*.txt")])
     assert [file["name"] for file in before] == ["a.txt", "b.txt"]
     (tmp_path / "b.txt").write_text("Another.")
-    assert sources.file_identity([str(tmp_path / "*.txt")]) != before
+    assert text_files.file_identity([str(tmp_path / "*.txt")]) != before
 
 
 def test_own_files_that_cannot_be_read(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.txt", tmp_path / "*.txt", tmp_path):
-        assert f"no text file {missing}" in refusal(sources.read_texts, [str(missing)]).replace("*.txt.", "")
+        assert f"no text file {missing}" in refusal(text_files.read_texts, [str(missing)]).replace("*.txt.", "")
     file = tmp_path / "latin.txt"
     file.write_bytes("Fine.\nÜber.\n".encode("latin-1"))
-    assert f"{file}, line 2: byte 1 is not UTF-8" in refusal(list, sources.read_texts([str(file)]))
+    assert f"{file}, line 2: byte 1 is not UTF-8" in refusal(list, text_files.read_texts([str(file)]))
     file.write_text(" \n\n")
-    assert f"{file}, line 1: the file holds no text" in refusal(list, sources.read_texts([str(file)]))
+    assert f"{file}, line 1: the file holds no text" in refusal(list, text_files.read_texts([str(file)]))
 
 
 # ---- the hub ---------------------------------------------------------------------------------------------------------
