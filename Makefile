@@ -16,7 +16,7 @@ help: ## list the targets
 
 demo: .venv/runtime.stamp ## pre-train BERT on the embedded miniature: no network once installed, about a minute
 	$(BIN)/python run.py
-	@echo "Look at the record named above: its folder holds every number, the settings and the checkpoints."
+	@echo "Look at the record named above: its folder holds every number, the settings and the encoder."
 	@echo "Next: $(BIN)/python run.py --help"
 
 check: .venv/dev.stamp ## lint, format and types

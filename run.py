@@ -54,7 +54,9 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
     loggers = make_loggers(cfg, run)
     trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(experiment(cfg)), loggers)
-    data.prepare_data()  # here too, so that bad data is refused before any other process starts
+    data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
+    for logger in loggers:
+        logger.log_hyperparams(plain(cfg))
     trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
     summary = record(cfg, run, start, trainer, model, data, results)

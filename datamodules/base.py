@@ -10,7 +10,7 @@ from filelock import FileLock
 from tokenizers import Tokenizer
 
 from datamodules.loading import BatchLoader, EvaluationLoader, Examples, Share, pick_workers
-from datamodules.task import Refused, Task, fingerprint
+from datamodules.task import Refused, Task, fingerprint, whole
 from datamodules.tokenization import Vocabulary, WordPiece, digest, save_tokenizer
 
 
@@ -39,12 +39,11 @@ class TextDataModule(L.LightningDataModule, ABC):
         num_workers: int | None = None,
     ) -> None:
         super().__init__()
-        for key, value in (("global_batch_size", global_batch_size), ("eval_batch_size", eval_batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise Refused(f"data.{key}={value!r} is not possible: it may be a whole number from 1 up.")
         self.source, self.wordpiece, self.seed = str(source), tokenizer, seed
-        self.global_batch_size, self.eval_batch_size = global_batch_size, eval_batch_size
-        self.cache, self.workers = Path(cache_dir), num_workers
+        self.global_batch_size = whole("data.global_batch_size", global_batch_size)
+        self.eval_batch_size = whole("data.eval_batch_size", eval_batch_size)
+        self.cache = Path(cache_dir)
+        self.workers = None if num_workers is None else whole("data.num_workers", num_workers, 0)
         self.task = Task("", "")
         self.card: dict = {}  # figures of the prepared data, for the record
         self.selection = ""  # in words, how the evaluated epoch is chosen

@@ -17,7 +17,7 @@ from datamodules.base import TextDataModule, once
 from datamodules.corpora import SENTENCES, Layout, find, headed, held_out
 from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader
 from datamodules.objectives import Objective, TokenizedCorpus
-from datamodules.task import Refused, Task
+from datamodules.task import Refused, Task, real, whole
 from datamodules.tokenization import Vocabulary, WordPiece, encode_all
 
 
@@ -53,15 +53,13 @@ class Corpus(TextDataModule):
         num_workers: int | None = None,
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
-        if max_length < 8:
-            raise Refused(f"data.max_length={max_length} is not possible: it may be from 8 up.")
-        if not 0 < long_share < 1:
-            raise Refused(f"data.long_share={long_share!r} is not possible: it may be above 0 and below 1.")
-        self.objective, self.max_length, self.validation_sequences = objective, max_length, validation_sequences
-        self.long_length, self.long_share = long_length, long_share
+        self.objective, self.max_length = objective, whole("data.max_length", max_length, 8)
+        self.validation_sequences = whole("data.validation_sequences", validation_sequences)
+        self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
+        self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
         self.layout = Layout("", sentences="lines", validation=None) if self.files else find(corpus)
-        self.task = Task("corpus", "pretraining", test_sets=())
+        self.task = Task("corpus", "pretraining", test_sets=(), max_length=max(max_length, long_length or 0))
 
     # ---- text --------------------------------------------------------------------------------------------------------
 

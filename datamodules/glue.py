@@ -6,6 +6,7 @@ published validation set, as the papers did, and is labelled so wherever it is s
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
 from datamodules.glue_tasks import TASKS, GlueTask, check_rows, holdout_mask
 from datamodules.loading import BatchLoader, EvaluationLoader
-from datamodules.task import Refused, one_of
+from datamodules.task import one_of, whole
 from datamodules.tokenization import WordPiece, encode_all
 
 REPOSITORY = "nyu-mll/glue"
@@ -56,10 +57,8 @@ class Glue(TextDataModule):
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
         self.row: GlueTask = TASKS[one_of("data.task", task, TASKS)]
-        self.task = self.row
-        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 8:
-            raise Refused(f"data.max_length={max_length!r} is not possible: it may be a whole number from 8 up.")
-        self.layout, self.max_length = format, max_length
+        self.layout, self.max_length = format, whole("data.max_length", max_length, 8)
+        self.task = replace(self.row, max_length=max_length)
         self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
         self.hand_in = one_of("data.submission", submission, (True, False))

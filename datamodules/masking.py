@@ -6,7 +6,7 @@ and today's practice differ, there is a switch.
 
 import numpy as np
 
-from datamodules.task import Refused, one_of
+from datamodules.task import Refused, one_of, real, whole
 from datamodules.tokenization import Vocabulary
 
 
@@ -49,11 +49,8 @@ class Masking:
         whole_word: bool = False,
     ) -> None:
         key = "text.objective."
-        if not 0 < rate < 1:
-            raise Refused(f"{key}masking_rate={rate!r} is not possible: it may be above 0 and below 1.")
-        if max_predictions is not None and max_predictions < 1:
-            raise Refused(f"{key}max_predictions={max_predictions!r} is not possible: it may be null, or from 1 up.")
-        self.rate, self.max_predictions = rate, max_predictions
+        self.rate = real(f"{key}masking_rate", rate, "above 0 and below 1", lambda share: 0 < share < 1)
+        self.max_predictions = None if max_predictions is None else whole(f"{key}max_predictions", max_predictions)
         self.mask, self.same, self.random = parse_split(split)
         self.counting = one_of(f"{key}mask_counting", counting, ("capped", "bernoulli"))
         self.random_words = one_of(f"{key}random_words", random_words, ("whole", "without_specials"))

@@ -17,7 +17,7 @@ import torch
 
 from datamodules import formats
 from datamodules.masking import Masking, generator
-from datamodules.task import Refused, one_of
+from datamodules.task import Refused, one_of, real
 from datamodules.tokenization import Vocabulary
 
 
@@ -182,15 +182,18 @@ class MaskedLanguageModel:
         nsp_sampler: str = "reference",
         dupe_factor: int = 0,
     ) -> None:
-        self.nsp, self.pairs = nsp, one_of("text.objective.pairs", pairs, PAIRS)
+        self.nsp = one_of("text.objective.nsp", nsp, (True, False))
+        self.pairs = one_of("text.objective.pairs", pairs, PAIRS)
         if nsp and pairs != "segment_pair":
             raise Refused(f"text.objective.pairs={pairs!r} has no next sentences: with it, model.nsp may be false.")
         self.balanced = one_of("text.objective.nsp_sampler", nsp_sampler, ("reference", "balanced")) == "balanced"
-        if not 0 <= short_probability <= 1:
-            raise Refused(f"text.objective.short_probability={short_probability!r}: it may be from 0 to 1.")
-        if dupe_factor < 0:
-            raise Refused(f"text.objective.dupe_factor={dupe_factor!r}: it may be 0 (dynamic) or more (static).")
-        self.short_probability, self.dupe_factor = short_probability, dupe_factor
+        self.short_probability = real(
+            "text.objective.short_probability", short_probability, "from 0 to 1", lambda share: 0 <= share <= 1
+        )
+        allowed = "a whole number, 0 (dynamic) or more (static)"
+        self.dupe_factor = real(
+            "text.objective.dupe_factor", dupe_factor, allowed, lambda n: isinstance(n, int) and n >= 0
+        )
         self.masking = Masking(masking_rate, masking, mask_counting, max_predictions, random_words, whole_word)
 
     def yardstick(self) -> "MaskedLanguageModel":
@@ -224,11 +227,11 @@ class MaskedLanguageModel:
     def batch(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]) -> dict:
         """See `Objective.batch`: `keys` are (seed, epoch, number of the sequence)."""
         sequences, masked = [], []
-        for number, (row, (seed, epoch, index)) in enumerate(zip(rows, keys, strict=True)):
+        for place, (row, (seed, epoch, index)) in enumerate(zip(rows, keys, strict=True)):
             sequence = self.lay_out(corpus, vocabulary, row)
             rng = generator(seed, self.drawn(epoch), index)
             sequence.tokens, positions, labels = self.masking.corrupt(sequence.tokens, vocabulary, rng)
-            sequence.example = number
+            sequence.example = place
             sequences.append(sequence)
             masked.append((positions, labels))
         ragged = formats.ragged(sequences, len(sequences))

@@ -1,4 +1,4 @@
-"""What a model learns about a data set, and the two words with which a setting or an input is refused.
+"""What a model learns about a data set, and the few words with which a setting or an input is refused.
 
 This is the one file that both sides of the suite may import: `lightning_modules` reads a `Task` and never the data
 module that made it, `datamodules` makes one and never sees the model.
@@ -6,9 +6,9 @@ module that made it, `datamodules` makes one and never sees the model.
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -23,9 +23,25 @@ def one_of(key: str, value: T, allowed: Collection[T]) -> T:
     Raises:
         Refused: naming the key, the value and what it may be.
     """
-    if value in allowed:
+    if value in tuple(allowed):  # a tuple, so that a list is no more than another wrong value
         return value
     raise Refused(f"{key}={value!r} is not possible: it may be {', '.join(map(str, allowed))}.")
+
+
+def real(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> Any:
+    """Return `value` if it is a number for which `holds`; `allowed` says the same in words.
+
+    Raises:
+        Refused: naming the key, the value and what it may be.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and holds(value):
+        return value
+    raise Refused(f"{key}={value!r} is not possible: it may be {allowed}.")
+
+
+def whole(key: str, value: Any, least: int = 1) -> int:
+    """Return `value` if it is a whole number from `least` up; raises Refused as `real`."""
+    return real(key, value, f"a whole number from {least} up", lambda n: isinstance(n, int) and n >= least)
 
 
 def fingerprint(facts: dict, digits: int = 12) -> str:
@@ -45,6 +61,7 @@ class Task:
         metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
         headline: the one metric (of the first test set) that comparisons read as `score`, times 100.
         test_sets: names of the evaluation sets in loader order ("validation_matched", "validation_mismatched").
+        max_length: tokens of its longest sequence; 0 where that is not known.
     """
 
     name: str
@@ -54,3 +71,12 @@ class Task:
     metrics: Sequence[str] = ()
     headline: str = ""
     test_sets: Sequence[str] = ("validation",)
+    max_length: int = 0
+
+    def check_length(self, room: int) -> None:
+        """Raises Refused when a sequence may be longer than the `room` positions of a model."""
+        if self.max_length > room:
+            raise Refused(
+                f"data.max_length (or data.long_length)={self.max_length} is more than model.max_length={room}: "
+                f"it may be up to {room}."
+            )

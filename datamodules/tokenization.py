@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from datamodules.task import Refused
+from datamodules.task import Refused, one_of, whole
 from datamodules.wordpiece_training import learn_pieces
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -40,8 +40,8 @@ class WordPiece:
         self, vocab_size: int = 30522, lowercase: bool = True, min_frequency: int = 2, file: str | None = None
     ) -> None:
         self.vocab_size = vocab_size
-        self.lowercase = lowercase
-        self.min_frequency = min_frequency
+        self.lowercase = one_of("text.tokenizer.lowercase", lowercase, (True, False))
+        self.min_frequency = whole("text.tokenizer.min_frequency", min_frequency)
         self.file = file
 
     def train(self, texts: Iterable[str]) -> Tokenizer:

@@ -54,7 +54,8 @@ class LanguageModel(L.LightningModule, ABC):
     def __init__(self, optimizer: dict, finetuning: dict, loss_normalization: str = "global") -> None:
         super().__init__()
         self.loss_normalization = one_of("model.loss_normalization", loss_normalization, ("global", "per_replica"))
-        self.spec = OptimizerSpec.of(optimizer)
+        self.spec = OptimizerSpec.of(optimizer, "model.optimizer")
+        OptimizerSpec.of(finetuning, "model.finetuning")
         self.finetuning = finetuning
         self.task = Task("pretraining", "pretraining")
         self.metrics: Any = nn.ModuleDict()  # evaluation set -> the task's metrics
@@ -82,11 +83,12 @@ class LanguageModel(L.LightningModule, ABC):
             transfer: conf/transfer's node: `mode` and `optimizer`. None: fine-tuning as the model's own yaml has it.
         """
         self.task = task
+        task.check_length(self.hparams.get("max_length", task.max_length))
         if task.kind != "pretraining":
             one_of("the kind of a task", task.kind, HEADS)
             transfer = transfer or {"mode": "finetune", "optimizer": self.finetuning}
             one_of("transfer.mode", transfer["mode"], ("finetune",))
-            self.spec = OptimizerSpec.of(transfer["optimizer"])
+            self.spec = OptimizerSpec.of(transfer["optimizer"], "transfer.optimizer")
             self.head = self.make_head(task)
             for name in self.PRETRAINING_ONLY:
                 if hasattr(self, name):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.task import Refused, Task, one_of
+from datamodules.task import Refused, Task, one_of, real, whole
 from lightning_modules.base import Encoding, LanguageModel, Losses
 from lightning_modules.heads import HEADS, Head
 from lightning_modules.networks.transformer import (
@@ -80,8 +80,7 @@ class Bert(LanguageModel):
         super().__init__(optimizer, finetuning, loss_normalization)
         check_shape(vocab_size, hidden_size, num_layers, num_heads, intermediate_size, max_length)
         for key, value in (("dropout", dropout), ("attention_dropout", attention_dropout)):
-            if not 0 <= value < 1:
-                raise Refused(f"model.{key}={value!r} is not possible: it may be from 0 to below 1.")
+            real(f"model.{key}", value, "from 0 to below 1", lambda share: 0 <= share < 1)
         one_of("model.gelu", gelu, GELU)
         one_of("model.nsp", nsp, (True, False))
         self.init, self.dropout = one_of("model.init", init, INIT), dropout
@@ -133,8 +132,7 @@ def check_shape(
 ) -> None:
     """Refuse sizes that are no numbers from 1 up, and heads that do not divide the width."""
     for key, value in locals().copy().items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise Refused(f"model.{key}={value!r} is not possible: it may be a whole number from 1 up.")
+        whole(f"model.{key}", value)
     if hidden_size % num_heads:
         divisors = [n for n in range(1, hidden_size + 1) if hidden_size % n == 0 and n <= 64]
         raise Refused(f"model.num_heads={num_heads} does not divide hidden_size={hidden_size}: it may be {divisors}.")

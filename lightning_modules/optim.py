@@ -7,13 +7,13 @@ the release, section A.2 of the paper).
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from datamodules.task import Refused, one_of
+from datamodules.task import Refused, one_of, real
 
 SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     # (step, warm-up steps, total steps) -> factor of the learning rate. `jump` falls from 1 to 1 - warmup / total.
@@ -46,26 +46,31 @@ class OptimizerSpec:
     clip: float = 1.0
     bias_correction: bool = True
 
-    def __post_init__(self) -> None:
-        one_of("optimizer.schedule", self.schedule, SCHEDULES)
-        one_of("optimizer.bias_correction", self.bias_correction, (True, False))
-        for key, low in (("lr", 0), ("warmup", 0), ("weight_decay", 0), ("eps", 0), ("clip", 0)):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
-                raise Refused(f"optimizer.{key}={value!r} is not possible: it may be a number from {low} up.")
-
     @classmethod
-    def of(cls, values: dict) -> "OptimizerSpec":
-        """From a yaml's mapping.
+    def of(cls, values: dict, key: str = "optimizer") -> "OptimizerSpec":
+        """From a yaml's mapping, which stands there as `key`.
 
         Raises:
-            Refused: naming a key that there is not.
+            Refused: naming a key that there is not, or a value that it may not have.
         """
-        for key in values:
-            one_of("a key of optimizer", key, cls.__dataclass_fields__)
+        for name in values:
+            one_of(f"a key of {key}", name, cls.__dataclass_fields__)
         if "lr" not in values:
-            raise Refused("optimizer.lr is missing: it may be a number from 0 up.")
-        return cls(**{**values, "betas": tuple(values.get("betas", (0.9, 0.999)))})
+            raise Refused(f"{key}.lr is missing: it may be a number from 0 up.")
+        spec = cls(**values)
+        one_of(f"{key}.schedule", spec.schedule, SCHEDULES)
+        one_of(f"{key}.bias_correction", spec.bias_correction, (True, False))
+        for name in ("lr", "warmup", "weight_decay", "eps", "clip"):
+            real(f"{key}.{name}", getattr(spec, name), "a number from 0 up", lambda value: value >= 0)
+        if not are_betas(spec.betas):
+            raise Refused(f"{key}.betas={spec.betas!r} is not possible: it may be two numbers from 0 to below 1.")
+        return replace(spec, betas=tuple(spec.betas))
+
+
+def are_betas(values: object) -> bool:
+    """Whether these are Adam's two."""
+    pair = values if isinstance(values, list | tuple) and len(values) == 2 else ("",)
+    return all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in pair)
 
 
 class AdamW(torch.optim.AdamW):
@@ -120,6 +125,6 @@ def build(module: nn.Module, spec: OptimizerSpec, total_steps: int) -> tuple[Ada
     decayed, kept = decays(module)
     groups = [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": kept, "weight_decay": 0.0}]
     optimizer = AdamW(groups, spec.bias_correction, lr=spec.lr, betas=spec.betas, eps=spec.eps)
-    warmup = spec.warmup * total_steps if spec.warmup < 1 else spec.warmup
+    warmup = int(spec.warmup * total_steps) if spec.warmup < 1 else spec.warmup  # whole steps, as in the release
     schedule = SCHEDULES[spec.schedule]
     return optimizer, LambdaLR(optimizer, lambda step: schedule(step, warmup, max(total_steps, 1)))

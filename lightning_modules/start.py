@@ -31,6 +31,7 @@ class Start:
         settings: constructor arguments that the origin decides.
         tensors: by our names; none from scratch.
         directory: holds the tokenizer; None from scratch.
+        tokenizer: its settings, as far as the origin tells them.
         fingerprint: the encoder's, where it has one.
     """
 
@@ -38,6 +39,7 @@ class Start:
     settings: dict = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     directory: Path | None = None
+    tokenizer: dict = field(default_factory=dict)
     fingerprint: str | None = None
 
     def load(self, model: LanguageModel) -> str:
@@ -100,7 +102,7 @@ def from_encoder(folder: Path, target: str) -> Start:
     tensors = load_file(folder / encoder_io.WEIGHTS)
     kept = {k: v for k, v in settings.items() if k not in ("optimizer", "finetuning", "loss_normalization")}
     shape = {k: v for k, v in kept.items() if not k.endswith("dropout") and k != "init"}
-    return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, mark)
+    return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, described["text"]["tokenizer"], mark)
 
 
 def from_transformers(folder: Path, words: str, target: str) -> Start:
@@ -152,13 +154,15 @@ def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
     """
     if start.directory is None:
         return
+    its = {**start.tokenizer, "file": str(start.directory)}
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
-        name = key.removeprefix("model.")
-        if key.startswith("model.") and name in start.settings and yaml.safe_load(value) != start.settings[name]:
+        node, _, name = key.rpartition(".")
+        if node == "model" and name in start.settings and yaml.safe_load(value) != start.settings[name]:
             raise Refused(f"{override}: the weights ({start.words}) have {name}={start.settings[name]!r}.")
-        if key.startswith("text.tokenizer."):
-            raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}).")
+        if node == "text.tokenizer" and yaml.safe_load(value) != its.get(name):
+            told = ", ".join(f"{key}={value!r}" for key, value in its.items())
+            raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}) and has {told}.")
     for name, value in start.settings.items():
         if name in cfg.model:
             cfg.model[name] = value

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from datamodules.task import Refused, Task, one_of
+from datamodules.task import Refused, Task, one_of, whole
 from lightning_modules.callbacks import Agreement, Cost
 
 PRECISIONS = (
@@ -41,6 +41,10 @@ def make_trainer(settings: dict, directory: Path, task: Task, configuration: str
     precision = one_of("trainer.precision", settings["precision"], PRECISIONS)
     if precision == "auto":
         precision = "bf16-mixed" if torch.cuda.is_available() and settings["accelerator"] != "cpu" else "32-true"
+    whole("trainer.max_steps", settings["max_steps"], -1)
+    if settings["max_epochs"] is not None:
+        whole("trainer.max_epochs", settings["max_epochs"], -1)
+    whole("trainer.accumulate_grad_batches", settings["accumulate_grad_batches"])
     if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1) and not settings["max_time"]:
         raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
@@ -58,4 +62,5 @@ def make_trainer(settings: dict, directory: Path, task: Task, configuration: str
             num_sanity_val_steps=0,
         )
     except (ValueError, TypeError, MisconfigurationException) as error:
-        raise Refused(f"trainer: {error}") from error
+        named = ", ".join(f"trainer.{key}={value}" for key, value in settings.items() if key in str(error))
+        raise Refused(f"{named or 'trainer'}: {error}") from error

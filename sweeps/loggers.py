@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.fabric.utilities import rank_zero_only
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sweeps.runs import Run
 
@@ -61,7 +61,7 @@ def wandb_id(run: Run) -> str | None:
 
 
 def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
-    """The run's own history, and the logger of conf/logger."""
+    """The run's own history, and the logger of conf/logger; a W&B run begins with the first thing that is logged."""
     if run.last is None and is_first():
         (run.directory / "metrics.csv").unlink(missing_ok=True)
     loggers: list[Logger] = [History(run.directory)]
@@ -77,7 +77,5 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
             "group": os.environ.get("WANDB_RUN_GROUP"),
             "job_type": "pretrain" if pretraining else "transfer",
         }
-        logger = instantiate(cfg.logger, **facts)
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
-        loggers.append(logger)
+        loggers.append(instantiate(cfg.logger, **facts))
     return loggers

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -83,7 +84,7 @@ def record(
     summary = {
         "status": "finished",
         "name": run.name,
-        **identify(cfg, run, data),
+        **identify(cfg, data),
         "start": start.words,
         **headline(model, data, results),
         "metrics": results.metrics,
@@ -107,19 +108,20 @@ def cost(trainer: L.Trainer) -> Cost:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Cost))  # pyright: ignore
 
 
-def identify(cfg: DictConfig, run: Run, data: Any) -> dict[str, Any]:
+def identify(cfg: DictConfig, data: Any) -> dict[str, Any]:
     """What was run on what; results on generated text are never called by a real data set's name."""
-    model, kind = run.name.split("-")[0], "corpus" if "objective" in cfg.data else "glue"
-    name = cfg.data.corpus if kind == "corpus" else f"{kind}/{data.task.name}"
-    if cfg.data.source == "miniature":
-        name = "miniature" if kind == "corpus" else f"miniature/{data.task.name}"
-    return {"model": model, "data": name, "source": str(cfg.data.source)}
+    choices = HydraConfig.get().runtime.choices
+    name = cfg.data.corpus if "corpus" in cfg.data else choices["data"]
+    name = "miniature" if cfg.data.source == "miniature" else name
+    name = f"{name}/{data.task.name}" if "task" in cfg.data else name
+    return {"model": choices["model"], "data": name, "source": str(cfg.data.source)}
 
 
 def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any]:
     """The one number of a transfer, how its epoch was chosen, and whether the run collapsed."""
-    if model.head is None:
-        return {"headline": {"name": "val/masked_lm_loss", "value": results.metrics.get("val/masked_lm_loss")}}
+    if model.head is None:  # the objective's first loss
+        name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
+        return {"headline": {"name": name, "value": results.metrics[name]}}
     first = data.task.test_sets[0]
     predictions = [row[1] for row in results.answers[f"test_{first}"]]
     return {

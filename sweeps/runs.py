@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.task import Refused, fingerprint, one_of
+from datamodules.task import Refused, fingerprint, one_of, whole
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input", "published")
@@ -105,8 +105,7 @@ class Run:
         """
         for key in ("resume", "rerun", "keep_checkpoints"):
             one_of(key, cfg[key], (True, False))
-        if isinstance(cfg.seed, bool) or not isinstance(cfg.seed, int) or cfg.seed < 0:
-            raise Refused(f"seed={cfg.seed!r} is not possible: it may be a whole number from 0 up.")
+        whole("seed", cfg.seed, 0)
         if OmegaConf.is_missing(cfg.data, "task"):
             raise Refused("data.task says which task: it may be cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli.")
         last = directory / "checkpoints" / "last.ckpt"

@@ -134,9 +134,9 @@ def test_pairs_have_the_statistics_of_a_second_implementation_and_of_the_release
         first = ours(corpus_of(documents), max_length, epochs)
         second = theirs(documents, max_length, epochs)
         for name in first:  # of five thousand pairs and more; one document in ten has many short ones
-            assert first[name] == pytest.approx(second[name], abs=0.02), (max_length, name)
+            assert first[name] == pytest.approx(second[name], abs=0.025), (max_length, name)
         # how widely the measured corpora's documents and sentences varied is not known; most on Wikipedia's shape
-        tolerance = 0.02 if shape == "wiki" else 0.05
+        tolerance = 0.03 if shape == "wiki" else 0.05
         assert first["random"] == pytest.approx(share, abs=tolerance), max_length
         assert first["fill"] == pytest.approx(fill, abs=tolerance), max_length
 

@@ -1,0 +1,59 @@
+"""What the tests of whole cells share: composing as the program does, one cache of prepared text, generated data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hydra
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+import run  # registers the resolver behind hydra.run.dir
+from datamodules import miniature
+
+ROOT = Path(run.__file__).parent
+CONF = ROOT / "conf"
+CPU = ("trainer.accelerator=cpu", "trainer.enable_progress_bar=false", "logger=csv")
+
+# What a data set needs beyond data.source=miniature to be generated text: one cell for each line.
+GENERATED: dict[str, list[tuple[str, ...]]] = {
+    "corpus": [("data.corpus=miniature",)],
+    "glue": [(f"data.task={task}",) for task in miniature.TASKS],
+}
+
+
+def options(group: str) -> list[str]:
+    """The choices of a group: what is on the disk."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def generated(data: str) -> list[tuple[str, ...]]:
+    """The overrides that choose a conf/data yaml with generated text, once for each of its tasks."""
+    chosen = (f"data={data}", "data.source=miniature")
+    return [(*chosen, *more) for more in GENERATED.get(data, [()])]
+
+
+def compose(*overrides: str) -> DictConfig:
+    """The configuration that run.py's `main` would get; HydraConfig (choices, overrides) is set as it would be."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The override that names this session's own cache of prepared text: a second test finds what a first one made."""
+    return f"cache_dir={tmp_path_factory.mktemp('cache')}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The same numbers on any machine of a kind; and where others compute too, threads wait for each other for long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
