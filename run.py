@@ -57,6 +57,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     for logger in loggers:
         logger.log_hyperparams(plain(cfg))
+    if run.last is not None:
+        print_once(f"continues from {run.last}")
     trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
     summary = record(cfg, run, start, trainer, model, data, results)

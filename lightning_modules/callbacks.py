@@ -30,12 +30,22 @@ class Agreement(Callback):
             raise RuntimeError(f"ranks run different configurations: {', '.join(seen)}.")
 
 
+def over_ranks(count: int) -> int:
+    """The sum over all processes, which must all ask for it."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return count
+    counts = [0] * dist.get_world_size()
+    dist.all_gather_object(counts, count)
+    return sum(counts)
+
+
 class Cost(Callback):
     """What training cost: seconds, tokens, FLOPs, peak memory. Survives a resume."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.tokens = 0  # of this rank
+        self.tokens = 0  # of this rank, since it started
+        self.tokens_before = 0  # of all ranks, before a resume
         self.flops_per_token = 0.0
         self.since = 0.0
 
@@ -73,16 +83,18 @@ class Cost(Callback):
         self.pause()
 
     def state_dict(self) -> dict[str, float]:
+        """Lightning asks every rank, also where only the first one writes."""
         running = time.perf_counter() - self.since if self.since else 0.0
-        return {"seconds": self.seconds + running, "tokens": self.tokens, "flops_per_token": self.flops_per_token}
+        tokens = self.tokens_before + over_ranks(self.tokens)
+        return {"seconds": self.seconds + running, "tokens": tokens, "flops_per_token": self.flops_per_token}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds, self.tokens = state_dict["seconds"], state_dict["tokens"]
+        self.seconds, self.tokens_before = state_dict["seconds"], state_dict["tokens"]
         self.flops_per_token = state_dict["flops_per_token"]
 
     def figures(self, trainer: L.Trainer, model: L.LightningModule) -> dict[str, Any]:
         """For the record. Peak memory is of one process: the device's, or the process's own on a CPU."""
-        tokens = self.tokens * trainer.world_size
+        tokens = self.tokens_before + over_ranks(self.tokens)
         on_gpu = trainer.strategy.root_device.type == "cuda"
         peak = (
             torch.cuda.max_memory_allocated() if on_gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

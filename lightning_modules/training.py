@@ -13,13 +13,7 @@ from lightning.pytorch.loggers import Logger
 from datamodules.task import Refused, Task, one_of, whole
 from lightning_modules.callbacks import Agreement, Cost
 
-PRECISIONS = (
-    "auto",
-    "32-true",
-    "bf16-mixed",
-    "bf16-true",
-    "64-true",
-)  # no 16-mixed: the fused optimiser unscales inside
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
 
 
 def checkpoints(directory: Path, task: Task) -> list[Callback]:

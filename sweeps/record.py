@@ -112,6 +112,7 @@ def identify(cfg: DictConfig, data: Any) -> dict[str, Any]:
     """What was run on what; results on generated text are never called by a real data set's name."""
     choices = HydraConfig.get().runtime.choices
     name = cfg.data.corpus if "corpus" in cfg.data else choices["data"]
+    name = "own files" if cfg.data.get("files") else name
     name = "miniature" if cfg.data.source == "miniature" else name
     name = f"{name}/{data.task.name}" if "task" in cfg.data else name
     return {"model": choices["model"], "data": name, "source": str(cfg.data.source)}
@@ -138,7 +139,7 @@ def encoder_facts(cfg: DictConfig, trainer: L.Trainer, model: LanguageModel, dat
     budget = {key: kept["trainer"][key] for key in ("max_steps", "max_epochs", "max_time")}
     return {
         **{key: kept[key] for key in ("model", "text", "seed", "init_from")},
-        "data": {key: kept["data"][key] for key in ("max_length", "global_batch_size")},
+        "data": {key: value for key, value in kept["data"].items() if key not in ("source", "validation_sequences")},
         "corpus": data.identity(),
         "budget": budget,
         "precision": str(trainer.precision),
