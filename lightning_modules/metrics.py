@@ -2,16 +2,33 @@
 
 from collections.abc import Callable
 
+import torch
 import torchmetrics.classification as tmc
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
 
 from datamodules.task import Task
 
+
+class Matthews(tmc.MulticlassConfusionMatrix):
+    """Matthews correlation, 0 where it is 0 / 0: a model that gives one label has learned nothing (as in scikit-learn).
+
+    torchmetrics' own puts a small number there instead, 0.026 for CoLA's majority label.
+    """
+
+    def compute(self) -> Tensor:
+        counts = super().compute().double()  # (true label, predicted label)
+        total, right = counts.sum(), counts.trace()
+        truths, answers = counts.sum(1), counts.sum(0)
+        above = right * total - truths @ answers
+        below = (total**2 - answers @ answers) * (total**2 - truths @ truths)
+        return torch.where(below > 0, above / below.clamp(min=1).sqrt(), torch.zeros_like(below)).float()
+
+
 METRICS: dict[str, Callable[[Task], Metric]] = {
     "accuracy": lambda task: tmc.MulticlassAccuracy(task.num_labels, average="micro"),
     "f1": lambda task: tmc.BinaryF1Score(),  # of label 1
-    "matthews": lambda task: tmc.MulticlassMatthewsCorrCoef(task.num_labels),
+    "matthews": lambda task: Matthews(task.num_labels),
     "pearson": lambda task: PearsonCorrCoef(),
     "spearman": lambda task: SpearmanCorrCoef(),
 }
