@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeps.runs import Run, experiment, plain, refusing, run_directory
+from sweeps.runs import Run, check_followers, experiment, plain, refusing, run_directory
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 
@@ -44,6 +44,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
     start = find_start(cfg)
     adopt(cfg, start, HydraConfig.get().overrides.task)
+    check_followers(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
     data = instantiate(cfg.data, _convert_="all")

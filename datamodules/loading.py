@@ -120,10 +120,11 @@ class BatchLoader:
                 yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.epoch, "position": self.position}
+        return {"epoch": self.epoch, "position": self.position, "micro": self.share.micro}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.epoch, self.position = state["epoch"], state["position"]
+        """A checkpoint falls on a step, so that a run may go on with other numbers of processes and micro-batches."""
+        self.epoch, self.position = state["epoch"], state["position"] * self.share.micro // state["micro"]
 
 
 class Curriculum:

@@ -1,6 +1,7 @@
-"""The two callbacks that every run has: ranks must agree, and training has a cost."""
+"""The callbacks of every run: its ranks agree, it can be stopped, has a place in its data, and a cost."""
 
 import resource
+import signal
 import time
 from typing import Any
 
@@ -28,6 +29,34 @@ class Agreement(Callback):
         dist.all_gather_object(seen, self.configuration)
         if len(set(seen)) > 1:
             raise RuntimeError(f"ranks run different configurations: {', '.join(seen)}.")
+
+
+class Stop(Callback):
+    """SIGTERM stops a run as Ctrl-C does: at once, and not with status 0. Lightning's own handler waits for all ranks,
+    which may be waiting for each other."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    on_validation_start = on_test_start = on_predict_start = on_train_start
+
+
+class Place(Callback):
+    """Where training is in its data: Lightning saves it too, but after an epoch's end does not give it back."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["place"] = trainer.train_dataloader.state_dict()  # pyright: ignore[reportOptionalMemberAccess]
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.place = checkpoint.get("place")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The loader's iterator exists by now; it reads its place with the first batch."""
+        if self.place is not None:
+            trainer.train_dataloader.load_state_dict(self.place)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def over_ranks(count: int) -> int:

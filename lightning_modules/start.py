@@ -20,6 +20,8 @@ from lightning_modules.interop import transformers
 
 WAYS = "published, scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
 FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
+CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
+HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
 
 
 @dataclass
@@ -113,34 +115,42 @@ def from_transformers(folder: Path, words: str, target: str) -> Start:
 
 
 def download(repository: str) -> Path:
-    """A repository's files through the hub's client and its cache.
+    """A repository's files through the hub's client and its cache: the copy there, if the hub gives no answer.
 
     Raises:
         Refused: when they cannot be had.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
 
-    def first_of(*names: str) -> Path:
-        for name in names:
-            try:
-                return Path(hf_hub_download(repository, name, etag_timeout=5))
-            except LocalEntryNotFoundError:  # not reached, rather than not there
-                raise
-            except EntryNotFoundError:
-                continue
-        raise Refused(f"{repository} has none of {', '.join(names)}.")
+    def refused(reason: str) -> Refused:
+        return Refused(
+            f"the weights of {repository} were looked for on the hub and are not to be had: {reason}; init_from may "
+            f"also be scratch, an encoder directory, or a local folder in transformers' layout."
+        )
 
+    try:  # one request with a time limit, where a download would try again for 23 s
+        there = {file.rfilename for file in HfApi().model_info(repository, timeout=HUB_TIMEOUT).siblings or ()}
+    except RepositoryNotFoundError as error:
+        raise refused("the hub has no such model, or does not show it to you") from error
+    except Exception as error:  # no name server, no route, time-out ...: each version of the client has its classes
+        try:
+            return Path(snapshot_download(repository, local_files_only=True))
+        except Exception:
+            raise refused(f"no answer ({type(error).__name__}), and no copy in the cache") from error
+    wanted = [*(first_of(names, there, repository) for names in FILES), *(there & {CASE})]
     try:
-        found = [first_of(*names) for names in FILES]
-        return found[0].parent
-    except Refused:
-        raise
+        return Path(snapshot_download(repository, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))
     except Exception as error:
-        raise Refused(
-            f"the weights of {repository} were looked for on the hub and are not to be had ({type(error).__name__}); "
-            f"init_from may also be scratch, an encoder directory, or a local folder in transformers' layout."
-        ) from error
+        raise refused(type(error).__name__) from error
+
+
+def first_of(names: Sequence[str], there: set[str], repository: str) -> str:
+    """The first of the names that is there."""
+    for name in names:
+        if name in there:
+            return name
+    raise Refused(f"{repository} has none of {', '.join(names)}.")
 
 
 def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:

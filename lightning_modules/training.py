@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from datamodules.task import Refused, Task, one_of, whole
-from lightning_modules.callbacks import Agreement, Cost
+from lightning_modules.callbacks import Agreement, Cost, Place, Stop
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
 
@@ -42,7 +42,7 @@ def make_trainer(settings: dict, directory: Path, task: Task, configuration: str
     if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1) and not settings["max_time"]:
         raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
-    callbacks = [Agreement(configuration), Cost(), *checkpoints(directory / "checkpoints", task)]
+    callbacks = [Agreement(configuration), Stop(), Place(), Cost(), *checkpoints(directory / "checkpoints", task)]
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     try:

@@ -20,6 +20,7 @@ from datamodules.task import Refused, fingerprint, one_of, whole
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input", "published")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
+FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
 
 
@@ -77,6 +78,14 @@ def run_directory(*, _root_: DictConfig) -> str:
     return directory
 
 
+def check_followers(cfg: DictConfig) -> None:
+    """Refuse a value that both sides need and that was set on the side that only follows."""
+    for follower, owner in FOLLOWERS.items():
+        told, truth = OmegaConf.select(cfg, follower), OmegaConf.select(cfg, owner)
+        if told is not None and truth is not None and told != truth:
+            raise Refused(f"{follower}={told} must be {owner}={truth}, which it follows: set {owner} alone.")
+
+
 @dataclass(frozen=True)
 class Run:
     """An opened run's folder.
@@ -124,7 +133,7 @@ class Run:
 
 @contextmanager
 def refusing(directory: Path) -> Iterator[Path]:
-    """Turn a refusal into one sentence and exit status 2, and leave no folder with only a configuration."""
+    """Turn a refusal into one sentence and exit status 2, and leave no folder of a run that never began."""
     from hydra.errors import InstantiationException
 
     try:
@@ -135,6 +144,13 @@ def refusing(directory: Path) -> Iterator[Path]:
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)
-            if directory.is_dir() and {path.name for path in directory.iterdir()} <= {".hydra", "wandb", "metrics.csv"}:
-                shutil.rmtree(directory)
+            remove_unbegun(directory, {".hydra", "wandb", "metrics.csv"})
         sys.exit(2)
+    else:
+        remove_unbegun(directory, {".hydra"})  # predict= trains nothing
+
+
+def remove_unbegun(directory: Path, traces: set[str]) -> None:
+    """Remove a folder that holds nothing but these."""
+    if directory.is_dir() and {path.name for path in directory.iterdir()} <= traces:
+        shutil.rmtree(directory)

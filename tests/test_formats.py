@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, processors
 
 from datamodules import formats
 from datamodules.tokenization import SPECIALS, Vocabulary, WordPiece
@@ -140,7 +140,10 @@ def test_sequence_pair_keeps_one_example_one_sequence() -> None:
 
 
 def tokenizer() -> Tokenizer:
-    return WordPiece(vocab_size=60).train(["the cat sat on the mat", "a dog ran to a cat"] * 5)
+    """One that would add [CLS] and [SEP] itself if it were let."""
+    made = WordPiece(vocab_size=60).train(["the cat sat on the mat", "a dog ran to a cat"] * 5)
+    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return made
 
 
 def test_texts_are_read_as_text() -> None:

@@ -195,7 +195,7 @@ def test_resuming_at_every_position(world: int, micro: int) -> None:
             second = fresh()
             second.load_state_dict(state)
             assert done + take(second, 3 * length - position) == everything, position
-            assert second.state_dict() == {"epoch": 2, "position": 0}
+            assert second.state_dict() == {"epoch": 2, "position": 0, "micro": micro}
 
 
 def test_resuming_with_worker_processes() -> None:
@@ -217,7 +217,7 @@ def test_resuming_skips_steps_without_making_their_batches() -> None:
             return super().batch(rows, epoch)
 
     one = BatchLoader(Watched(40), 5, 0, Share())
-    one.load_state_dict({"epoch": 3, "position": 6})
+    one.load_state_dict({"epoch": 3, "position": 6, "micro": 1})
     rest = [batch["rows"].tolist() for batch in one]
     assert made == rest
     assert len(rest) == 2
@@ -267,7 +267,7 @@ def fit(
     model = Line()
     training = loader(26, 7, micro=micro, workers=workers)
     validation = EvaluationLoader(Numbers(9), 4, Share())
-    trainer.fit(model, training, validation, ckpt_path=None if resume is None else str(resume), weights_only=False)
+    trainer.fit(model, training, validation, ckpt_path=None if resume is None else str(resume), weights_only=True)
     return model, trainer
 
 
@@ -286,7 +286,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, micro: int, worke
     assert whole.evaluated == [*range(9)] * 2
     for step in (1, 4, 6) if workers == 0 else (3,):  # in the first epoch, at its very end, in the second one
         checkpoint = tmp_path / f"step={step}.ckpt"
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=False)
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
         assert state["global_step"] == step
         resumed, its_trainer = fit(tmp_path, micro, workers, checkpoint)
         assert whole.seen[: step * micro] + resumed.seen == whole.seen, step

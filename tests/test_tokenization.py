@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from datamodules import tokenization
+from datamodules import tokenization, wordpiece_training
 from datamodules.task import Refused
 from datamodules.tokenization import SPECIALS, SpecialTokens, Vocabulary, WordPiece
 
@@ -274,7 +274,7 @@ def test_words_are_counted_as_they_will_be_read_and_all_of_them() -> None:
 
 
 def test_a_vocabulary_spells_with_its_most_frequent_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenization, "ALPHABET", 3)
+    monkeypatch.setattr(wordpiece_training, "ALPHABET", 3)
     vocab = WordPiece(vocab_size=100).train(["ab ab ab abc abc abcz"]).get_vocab()
     assert {"a", "##b", "##c", "abc"} <= vocab.keys()
     assert not any("z" in piece for piece in vocab)

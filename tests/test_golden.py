@@ -1,0 +1,69 @@
+"""The numbers of BERT's first thirty steps do not change unnoticed: an encoder's fingerprint relies on it.
+
+After a change that is meant: raise `Bert.ENCODER_VERSION` (lightning_modules/bert.py), then write the trace anew by
+REGENERATE=1 python -m pytest tests/test_golden.py
+"""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from lightning_modules.base import LanguageModel
+from tests.conftest import CPU, compose
+
+FILE = Path(__file__).parent / "golden" / "bert_miniature.json"
+STEPS = 30
+TOLERANCE = 2e-6  # relative: other vector instructions make a difference of 2e-7, the other GELU one of 3e-6
+ADVICE = "If these numbers are meant: " + " ".join((__doc__ or "").split("is meant: ")[1].split())
+
+
+class Losses(L.Callback):
+    """The total loss of each step, dropout included."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.values.append(float(outputs["loss"]))
+
+
+def trace(cache: str, directory: Path) -> tuple[LanguageModel, list[float]]:
+    """Pre-train as `python run.py trainer.max_steps=30` does, in one thread."""
+    cfg = compose(*CPU, cache)
+    L.seed_everything(0, verbose=False)
+    data = instantiate(cfg.data, _convert_="all")
+    model = instantiate(cfg.model, _convert_="all").attach(data.task)
+    losses = Losses()
+    trainer = L.Trainer(
+        max_steps=STEPS, accelerator="cpu", precision="32-true", logger=False, callbacks=[losses], limit_val_batches=0,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, default_root_dir=directory,
+    )  # fmt: skip
+    trainer.fit(model, datamodule=data)
+    return model, losses.values
+
+
+def test_the_first_steps_have_the_golden_losses(cache: str, tmp_path: Path) -> None:
+    assert torch.get_num_threads() == 1
+    model, losses = trace(cache, tmp_path)
+    version = type(model).ENCODER_VERSION
+    if "REGENERATE" in os.environ:
+        FILE.parent.mkdir(exist_ok=True)
+        found = {"encoder_version": version, "machine": platform.machine(), "losses": [round(x, 7) for x in losses]}
+        FILE.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(FILE.read_text())
+    if golden["machine"] != platform.machine():
+        pytest.skip(f"dropout draws other numbers on {platform.machine()} than on {golden['machine']}")
+    assert len(losses) == STEPS
+    assert losses[-1] < losses[0] - 1, "nothing is learned"
+    assert losses == pytest.approx(golden["losses"], rel=TOLERANCE), ADVICE
+    assert golden["encoder_version"] == version, f"the trace is of another Bert.ENCODER_VERSION. {ADVICE}"

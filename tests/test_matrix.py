@@ -1,0 +1,247 @@
+"""What is on the disk works: every yaml composes and constructs, and every cell of model and data takes a step.
+
+New yaml files are found by themselves. A model's yaml needs a line in PARAMETERS; the steps run on the models named
+*_miniature.
+"""
+
+import re
+import shlex
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from datamodules.base import TextDataModule
+from datamodules.task import Task
+from lightning_modules.base import LanguageModel
+from lightning_modules.training import make_trainer
+from sweeps.runs import plain
+from tests.conftest import CONF, CPU, compose, generated, options
+
+# Overrides -> parameters of the encoder and pooler, and with both pre-training heads where that is published.
+# Of the release, its README and (small ones) Turc et al. 2019; the miniature's by hand.
+PARAMETERS: dict[str, tuple[int, int | None]] = {
+    "model=bert": (109_482_240, 110_106_428),
+    "model=bert model.vocab_size=28996": (108_310_272, None),  # cased
+    "model=bert_large": (335_141_888, 336_226_108),
+    "model=bert_medium": (41_373_184, None),
+    "model=bert_small": (28_763_648, None),
+    "model=bert_mini": (11_170_560, None),
+    "model=bert_tiny": (4_385_920, None),
+    # (2000 + 128 + 2) * 128 + 256, two layers of 4 * 128 * 129 + 2 * 128 * 512 + 512 + 128 + 512, a pooler of 128 * 129
+    "model=bert_miniature": (272_896 + 2 * 198_272 + 16_512, None),
+}
+# Pre-trainings of one model that are of different shape: its own cells.
+PRETRAININGS: dict[str, list[tuple[str, ...]]] = {
+    "bert_miniature": [
+        ("model.nsp=true", "text.objective.pairs=segment_pair"),
+        ("model.nsp=false", "text.objective.pairs=segment_pair"),
+        ("model.nsp=false", "text.objective.pairs=full_sentences"),
+        ("model.nsp=false", "text.objective.pairs=doc_sentences"),
+    ],
+}
+TRANSFERS: dict[str, list[tuple[str, ...]]] = {"bert_miniature": [("model.nsp=true",), ("model.nsp=false",)]}
+
+DATA = [cell for data in options("data") for cell in generated(data)]
+CELLS = list(product(options("model"), DATA, options("transfer")))
+# Without a warm-up, because its first step has a learning rate of 0.
+STEP = ("model.optimizer.warmup=0", "model.finetuning.warmup=0", "data.global_batch_size=8", "data.max_length=32")
+
+
+def words(overrides: Any) -> str:
+    """A test's name."""
+    return overrides if isinstance(overrides, str) else " ".join(overrides)
+
+
+def construct(cfg: DictConfig) -> tuple[TextDataModule, LanguageModel]:
+    """Data and model of a configuration, without weights."""
+    data = instantiate(cfg.data, _convert_="all")
+    with torch.device("meta"):
+        model = instantiate(cfg.model, _convert_="all")
+        return data, model.attach(data.task, plain(cfg.transfer))
+
+
+def count(*modules: torch.nn.Module) -> int:
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
+# ---- every model, data set and transfer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("model", "data", "transfer"), CELLS, ids=words)
+def test_a_cell_composes_and_constructs(model: str, data: tuple[str, ...], transfer: str) -> None:
+    cfg = compose(f"model={model}", *data, f"transfer={transfer}")
+    module, network = construct(cfg)
+    assert isinstance(module, TextDataModule)
+    assert cfg.text.tokenizer.vocab_size == cfg.model.vocab_size
+    assert all(p.is_meta for p in network.parameters())
+    if module.task.kind == "pretraining":
+        assert network.head is None
+    else:
+        assert network.head is not None
+        assert network.head.linear.out_features == module.task.num_labels
+        assert not [name for name in network.PRETRAINING_ONLY if hasattr(network, name)]
+
+
+def test_every_model_has_its_number_of_parameters_here() -> None:
+    assert {f"model={name}" for name in options("model")} <= set(PARAMETERS)
+
+
+@pytest.mark.parametrize("overrides", PARAMETERS)
+def test_a_model_has_exactly_the_published_number_of_parameters(overrides: str) -> None:
+    encoder, with_heads = PARAMETERS[overrides]
+    cfg = compose(*overrides.split(), *generated("miniature")[0])
+    _, model = construct(cfg)
+    assert isinstance(model.encoder, torch.nn.Module)
+    assert isinstance(model.pooler, torch.nn.Module)
+    assert count(model.encoder, model.pooler) == encoder
+    if with_heads:
+        assert count(model) == with_heads
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_a_model_yaml_tells_the_true_number_of_parameters(model: str) -> None:
+    encoder, with_heads = PARAMETERS[f"model={model}"]
+    told = re.findall(r"([\d,]+) parameters with(out)?", (CONF / f"model/{model}.yaml").read_text())
+    for number, without in told:
+        assert int(number.replace(",", "")) == (encoder if without else with_heads)
+    if compose(f"model={model}").published is not None:
+        assert told, f"conf/model/{model}.yaml says what is published, but not how many parameters that has"
+
+
+# ---- one step --------------------------------------------------------------------------------------------------------
+
+
+def cells() -> list[tuple[str, ...]]:
+    """Every miniature model on all generated data."""
+    found = []
+    for model, data in product([name for name in options("model") if name.endswith("_miniature")], DATA):
+        shapes = PRETRAININGS if {"data=corpus", "data=miniature"} & set(data) else TRANSFERS
+        found += [(f"model={model}", *data, *more) for more in shapes.get(model, [()])]
+    return found
+
+
+@pytest.mark.parametrize("cell", cells(), ids=words)
+def test_a_step_changes_every_trainable_parameter(cell: tuple[str, ...], cache: str, tmp_path: Path) -> None:
+    cfg = compose(*cell, *STEP, *CPU, cache)
+    L.seed_everything(0, verbose=False)
+    data = instantiate(cfg.data, _convert_="all")
+    model = instantiate(cfg.model, _convert_="all").attach(data.task, plain(cfg.transfer))
+    before = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    trainer = one_step(tmp_path)
+    trainer.fit(model, datamodule=data)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    losses = [name for name in metrics if name.startswith("train/")]
+    assert losses
+    assert all(torch.isfinite(torch.tensor(value)) for value in metrics.values()), metrics
+    after = dict(model.named_parameters())
+    assert [name for name, old in before.items() if torch.equal(old, after[name])] == []
+    if model.head is not None:
+        trainer.test(model, datamodule=data, verbose=False)
+        scores = {f"test_{name}/score" for name in data.task.test_sets}
+        assert scores <= set(trainer.callback_metrics)
+    check_gradients(model, next(iter(data.train_dataloader())))
+
+
+def one_step(directory: Path) -> L.Trainer:
+    """A trainer of one step and one batch of each evaluation, on the CPU."""
+    return L.Trainer(
+        fast_dev_run=1, accelerator="cpu", logger=False, log_every_n_steps=1, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False, default_root_dir=directory,
+    )  # fmt: skip
+
+
+def check_gradients(model: LanguageModel, batch: dict) -> None:
+    """The losses reach every trainable parameter, and nothing else."""
+    model.train()
+    model.zero_grad(set_to_none=True)
+    losses, _ = model.losses(batch)
+    assert set(losses) == set(batch["counts"])
+    assert {name: count for name, (_, count) in losses.items()} == batch["counts"]
+    torch.stack([value for value, _ in losses.values()]).sum().backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+    assert [name for name, grad in gradients.items() if grad is None] == []
+    assert [name for name, grad in gradients.items() if grad is not None and not grad.isfinite().all()] == []
+    assert [name for name, grad in gradients.items() if grad is not None and not grad.any()] == []
+
+
+# ---- recipes ---------------------------------------------------------------------------------------------------------
+
+
+def heading(path: Path) -> str:
+    """The comment that opens a yaml, as one text."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    opening = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        opening.append(line.removeprefix("#").strip())
+    return " ".join(opening)
+
+
+def command(experiment: str) -> list[str]:
+    """The overrides of the command that an experiment's yaml tells, without those that the reader has to fill in."""
+    told = re.search(r"Command: python run\.py (.*?)(?: Cost:|$)", heading(CONF / f"experiment/{experiment}.yaml"))
+    assert told, f"conf/experiment/{experiment}.yaml tells no command"
+    return shlex.split(re.sub(r"\S+=<[^>]*>", "", told[1]))
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_an_experiment_says_what_it_is(experiment: str) -> None:
+    opening = heading(CONF / f"experiment/{experiment}.yaml")
+    assert re.search(r"[A-Z]\w+ et al\. \d{4}", opening), "which paper?"
+    assert re.search(r"section \d|Table \d|Figure \d|A\.\d", opening), "which place in the paper?"
+    assert re.search(r"Cost: \S", opening)
+    assert re.search(r"Expected[^:]*: \S", opening)
+    assert command(experiment)[0] == f"experiment={experiment}"
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_an_experiments_command_composes_and_constructs(experiment: str) -> None:
+    cfg = compose(*command(experiment))
+    assert HydraConfig.get().runtime.choices["experiment"] == experiment
+    data, model = construct(cfg)
+    assert (model.head is None) == (data.task.kind == "pretraining")
+    own = OmegaConf.load(CONF / f"experiment/{experiment}.yaml")
+    assert {"max_steps", "max_epochs"} <= set(own.trainer), "a recipe says both"
+
+
+# ---- the other groups ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")))
+def test_no_yaml_is_an_orphan(name: str) -> None:
+    """Every file can be chosen under the name of its folder."""
+    if name == "config.yaml":
+        return
+    group, option = name.removesuffix(".yaml").rsplit("/", 1)
+    compose(f"{group}={option}")
+    assert HydraConfig.get().runtime.choices[group] == option
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "classification"])
+@pytest.mark.parametrize("name", options("trainer"))
+def test_a_trainer_yaml_makes_a_trainer(name: str, kind: str, tmp_path: Path) -> None:
+    settings = plain(compose(f"trainer={name}", *CPU).trainer)
+    trainer = make_trainer(settings, tmp_path, Task("any", kind), "digest", [])
+    assert (trainer.max_steps, trainer.precision) == (settings["max_steps"], "32-true")
+    for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
+        assert getattr(trainer, key) == (1.0 if settings[key] is None else settings[key])
+    keepers: list[Any] = trainer.checkpoint_callbacks
+    assert [keeper.filename for keeper in keepers] == ["last"] if kind == "pretraining" else ["best", "last"]
+
+
+@pytest.mark.parametrize("name", options("logger"))
+def test_a_logger_yaml_makes_a_logger_or_says_none(name: str, tmp_path: Path) -> None:
+    node = compose(f"logger={name}").logger
+    if node._target_ is None:
+        assert set(node) == {"_target_"}, "keys of a logger that is not there"
+    else:
+        assert isinstance(instantiate(node, save_dir=str(tmp_path), name="a name", id="an id"), Logger)
