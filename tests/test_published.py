@@ -1,4 +1,4 @@
-"""Published weights, by the real client from a hub on this machine: found, adopted, cached, or refused in a sentence."""
+"""Published weights, by the real client from a hub on this machine: found, adopted, cached or refused."""
 
 import json
 import socket
