@@ -15,7 +15,7 @@ LABELS = RNG.integers(0, 2, 301)
 THREE = RNG.integers(0, 3, 301)
 EXPECTED = {
     "accuracy": lambda answers, truth: sk.accuracy_score(truth, answers),
-    "f1": lambda answers, truth: sk.f1_score(truth, answers, zero_division=0),
+    "f1": lambda answers, truth: sk.f1_score(truth, answers, zero_division=0),  # pyright: ignore[reportArgumentType]
     "matthews": lambda answers, truth: sk.matthews_corrcoef(truth, answers),
     "pearson": lambda answers, truth: stats.pearsonr(answers, truth)[0],
     "spearman": lambda answers, truth: stats.spearmanr(answers, truth)[0],
