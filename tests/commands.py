@@ -38,7 +38,7 @@ class Done:
     def refusal(self) -> str:
         """The one sentence of a command that was refused."""
         assert self.status == 2, (self.status, self.out, self.err)
-        progress = ("Generating ", "Downloading ")  # of the reader of tables
+        progress = ("Generating ", "Downloading ", "Fetching ")  # of the hub's clients
         lines = [line for line in self.err.splitlines() if line.strip() and not line.startswith(progress)]
         assert len(lines) == 1, self.err
         assert lines[0].startswith("error: "), self.err
