@@ -9,6 +9,7 @@ import io
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -64,7 +65,12 @@ def start(
     """`python run.py <overrides>` in the folder `place`; `program` stands between python and run.py."""
     line = [sys.executable, *program, str(ROOT / "run.py"), *overrides]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(line, cwd=place, env=environment(place, env), **pipes)
+    return subprocess.Popen(line, cwd=place, env=environment(place, env), preexec_fn=heed_interrupts, **pipes)
+
+
+def heed_interrupts() -> None:
+    """As in a terminal: a shell that puts tests in the background has them, and all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def launch(place: Path, *overrides: str, program: Sequence[str] = (), env: dict[str, str] | None = None) -> Done:
