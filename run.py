@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeps.runs import Run, check_followers, experiment, plain, refusing, run_directory
+from sweeps.runs import Run, check_followers, plain, refusing, run_directory
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 
@@ -54,7 +54,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     model.attach(data.task, plain(cfg.transfer))
 
     loggers = make_loggers(cfg, run)
-    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(experiment(cfg)), loggers)
+    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers)
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     for logger in loggers:
         logger.log_hyperparams(plain(cfg))

@@ -58,7 +58,11 @@ class Corpus(TextDataModule):
         self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
         self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
-        self.layout = Layout("", sentences="lines", validation=None) if self.files else find(corpus)
+        self.layout = (
+            Layout("", sentences="lines", validation=None)
+            if self.files
+            else find("miniature" if source == "miniature" else corpus)
+        )
         self.task = Task("corpus", "pretraining", test_sets=(), max_length=max(max_length, long_length or 0))
 
     # ---- text --------------------------------------------------------------------------------------------------------
@@ -89,7 +93,9 @@ class Corpus(TextDataModule):
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
         if "text" not in rows.column_names:
             raise Refused(f"{layout.repository} has no column 'text', only {', '.join(rows.column_names)}.")
-        texts = (str(row["text"]) for row in cast("Iterable[dict]", rows))
+        texts = (
+            text_of(row, number, f"{layout.repository} {split}") for number, row in enumerate(cast("Iterable", rows))
+        )
         yield from headed(texts) if layout.documents == "heading" else texts
 
     def sentences(self, text: str) -> list[str]:
@@ -155,6 +161,17 @@ class Corpus(TextDataModule):
 
     def val_dataloader(self) -> EvaluationLoader:
         return self.eval_loader(self.val_examples)
+
+
+def text_of(row: dict, number: int, where: str) -> str:
+    """A row's text.
+
+    Raises:
+        Refused: when it has none.
+    """
+    if not isinstance(row["text"], str):
+        raise Refused(f"{where}, row {number}: 'text' is {row['text']!r}; it may be text only.")
+    return row["text"]
 
 
 class CorpusExamples:

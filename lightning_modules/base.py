@@ -49,7 +49,6 @@ class LanguageModel(L.LightningModule, ABC):
 
     ENCODER_VERSION = 1  # raised by hand when the numbers of a model change: part of an encoder's fingerprint
     PRETRAINING_ONLY: Sequence[str] = ()  # names of submodules that a transfer does without
-    ARCHITECTURE: Sequence[str] = ()  # constructor arguments that decide the shapes of the tensors
 
     def __init__(self, optimizer: dict, finetuning: dict, loss_normalization: str = "global") -> None:
         super().__init__()
@@ -225,7 +224,7 @@ class LanguageModel(L.LightningModule, ABC):
         if "task" in described:
             model.attach(Task(**described["task"]))
         encoder_io.load_tensors(model, directory)
-        model.text["tokenizer"] = {**model.text["tokenizer"], "file": str(directory)}
+        model.text["tokenizer"] = {**model.text.get("tokenizer", {}), "file": str(directory)}
         return model.eval()
 
     def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:

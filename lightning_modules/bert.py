@@ -56,9 +56,6 @@ class Bert(LanguageModel):
     """
 
     PRETRAINING_ONLY = ("masked_lm", "next_sentence")
-    ARCHITECTURE = (
-        "vocab_size", "hidden_size", "num_layers", "num_heads", "intermediate_size", "max_length", "gelu",
-    )  # fmt: skip
 
     def __init__(
         self,

@@ -4,7 +4,7 @@
     encoder/encoder.yaml           the class, its architecture, how text is read, where it came from, the fingerprint
     encoder/tokenizer.json         the tokenizer travels: training one again would give other ids
 
-A `model/` directory of a finished transfer is the same plus the head's tensors, the task and the transfer settings.
+A `model/` directory of a finished transfer is the same with a head's tensors and its task.
 """
 
 import os
@@ -62,9 +62,13 @@ def load_tensors(module: nn.Module, directory: str | Path) -> int:
         How many tensors matched.
 
     Raises:
-        Refused: when a tensor of the directory has no place, another shape, or none matched at all.
+        Refused: when the two do not have the same tensors of the same shapes.
     """
-    return copy_tensors(module, load_file(Path(directory) / WEIGHTS), str(directory))
+    tensors = load_file(Path(directory) / WEIGHTS)
+    own = {name for name in module.state_dict() if not name.startswith(("metrics.", "averages."))}
+    if odd := sorted(own ^ set(tensors)):
+        raise Refused(f"{directory}: its tensors are not those of {type(module).__name__}: {', '.join(odd[:5])}.")
+    return copy_tensors(module, tensors, str(directory))
 
 
 def copy_tensors(module: nn.Module, tensors: dict[str, Tensor], where: str) -> int:

@@ -31,11 +31,13 @@ class Results:
         metrics: "<evaluation set>/<metric>" -> value; "<set>/score" is the headline in percent.
         answers: evaluation set -> rows of (row number, prediction, label, probabilities).
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
+        checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected.
     """
 
     metrics: dict[str, float]
     answers: dict[str, list]
     unlabelled: dict[str, list]
+    checkpoint: str = "last"
 
 
 def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
@@ -62,7 +64,7 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         outputs = outputs if len(data.unlabelled) > 1 else [outputs]
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
-    return Results(metrics, answers, unlabelled)
+    return Results(metrics, answers, unlabelled, "best" if best else "last")
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:
@@ -89,8 +91,13 @@ def read_texts(path: str | None) -> list[list[str]]:
     """
     if path is None or not Path(path).is_file():
         raise Refused(f"input={path} is no file: it may be a .tsv, one example a line, one text a column, no header.")
-    rows = [line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    for number, row in enumerate(rows, start=1):
+    rows = []
+    for number, line in enumerate(Path(path).read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
+        try:
+            row = line.decode("utf-8").removesuffix("\r").split("\t")
+        except UnicodeDecodeError:
+            raise Refused(f"{path}, line {number}: it is not UTF-8.") from None
+        rows.append(row)
         if len(row) != len(rows[0]) or not all(text.strip() for text in row):
             raise Refused(f"{path}, line {number}: {len(rows[0])} texts, none empty, are expected; here are {row}.")
     return rows

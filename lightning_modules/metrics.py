@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 import torchmetrics.classification as tmc
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
+from torchmetrics import Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
 
 from datamodules.task import Task
 
@@ -17,7 +17,7 @@ class Matthews(tmc.MulticlassConfusionMatrix):
     """
 
     def compute(self) -> Tensor:
-        counts = super().compute().double()  # (true label, predicted label)
+        counts = super().compute().cpu().double()  # (true label, predicted label)
         total, right = counts.sum(), counts.trace()
         truths, answers = counts.sum(1), counts.sum(0)
         above = right * total - truths @ answers
@@ -39,28 +39,46 @@ def task_metrics(task: Task, prefix: str) -> MetricCollection:
     return MetricCollection({name: METRICS[name](task) for name in task.metrics}, prefix=prefix, compute_groups=False)
 
 
+class Mean(Metric):
+    """A sum over a count, each summed over ranks. A nan shows, where torchmetrics' own mean leaves it out."""
+
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, total: Tensor, count: int) -> None:
+        self.total += total
+        self.count += count
+
+    def compute(self) -> Tensor:
+        return self.total / self.count
+
+
 class Averages(nn.Module):
     """Running means of losses and shares, by stage and name; summed over ranks when read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.means = nn.ModuleDict()  # "<stage>/<name>" -> MeanMetric
+        self.means = nn.ModuleDict()  # "<stage>/<name>" -> Mean
 
     def add(self, stage: str, name: str, total: Tensor, count: int) -> None:
         """Add a sum over `count` things."""
         key = f"{stage}/{name}"
         if key not in self.means:
-            self.means[key] = MeanMetric().to(total.device)
-        if count:
-            mean = self.means[key]
-            assert isinstance(mean, MeanMetric)
-            mean.update(total.detach().float() / count, weight=count)
+            self.means[key] = Mean().to(total.device)
+        mean = self.means[key]
+        assert isinstance(mean, Mean)
+        mean.update(total.detach().float(), count)
 
     def read(self, stage: str) -> dict[str, Tensor]:
         """ "<stage>/<name>" -> mean since the last reading."""
         values = {}
         for key, metric in self.means.items():
-            if isinstance(metric, MeanMetric) and key.startswith(f"{stage}/"):
+            if isinstance(metric, Mean) and key.startswith(f"{stage}/"):
                 values[key] = metric.compute()
                 metric.reset()
         return values

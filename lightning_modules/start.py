@@ -35,6 +35,7 @@ class Start:
         directory: holds the tokenizer; None from scratch.
         tokenizer: its settings, as far as the origin tells them.
         fingerprint: the encoder's, where it has one.
+        resized: whether the origin's size is another than the chosen model yaml's.
     """
 
     words: str
@@ -43,6 +44,7 @@ class Start:
     directory: Path | None = None
     tokenizer: dict = field(default_factory=dict)
     fingerprint: str | None = None
+    resized: bool = False
 
     def load(self, model: LanguageModel) -> str:
         """Copy the weights; says how many tensors matched.
@@ -173,6 +175,7 @@ def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
         if node == "text.tokenizer" and yaml.safe_load(value) != its.get(name):
             told = ", ".join(f"{key}={value!r}" for key, value in its.items())
             raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}) and has {told}.")
+    start.resized = any(cfg.model.get(n) != start.settings.get(n) for n in ("num_layers", "hidden_size", "num_heads"))
     for name, value in start.settings.items():
         if name in cfg.model:
             cfg.model[name] = value

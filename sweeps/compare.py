@@ -18,6 +18,7 @@ from statistics import mean, stdev
 from scipy.stats import t as student
 
 from datamodules.task import Refused, fingerprint
+from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
 
 def read_records(folders: Iterable[str]) -> list[dict]:
@@ -36,8 +37,9 @@ def read_records(folders: Iterable[str]) -> list[dict]:
 
 def row_key(record: dict) -> tuple[str, str, str]:
     """What makes runs one row: the data, and everything but the seed, in words and as digits."""
-    config = {key: value for key, value in record["config"].items() if key != "seed"}
-    config["data"] = {key: value for key, value in config["data"].items() if key != "seed"}
+    config = {key: value for key, value in record["config"].items() if key not in ("seed", *ELSEWHERE)}
+    for node, without in (("data", ("seed", *WORKPLACE)), ("trainer", DEVICES)):
+        config[node] = {key: value for key, value in config.get(node, {}).items() if key not in without}
     origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
     return record["data"], f"{record['model']} from {origin}, {record['selection']}", fingerprint(config, 4)
 

@@ -84,7 +84,7 @@ def record(
     summary = {
         "status": "finished",
         "name": run.name,
-        **identify(cfg, data),
+        **identify(cfg, data, start),
         "start": start.words,
         **headline(model, data, results),
         "metrics": results.metrics,
@@ -108,14 +108,15 @@ def cost(trainer: L.Trainer) -> Cost:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Cost))  # pyright: ignore
 
 
-def identify(cfg: DictConfig, data: Any) -> dict[str, Any]:
+def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     """What was run on what; results on generated text are never called by a real data set's name."""
     choices = HydraConfig.get().runtime.choices
     name = cfg.data.corpus if "corpus" in cfg.data else choices["data"]
-    name = "own files" if cfg.data.get("files") else name
     name = "miniature" if cfg.data.source == "miniature" else name
+    name = "own files" if cfg.data.get("files") else name
     name = f"{name}/{data.task.name}" if "task" in cfg.data else name
-    return {"model": choices["model"], "data": name, "source": str(cfg.data.source)}
+    size = f"{cfg.model._target_.rpartition('.')[2]} as in {start.words}" if start.resized else choices["model"]
+    return {"model": size, "data": name, "source": str(cfg.data.source)}
 
 
 def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any
     return {
         "headline": {"name": data.task.headline, "value": results.metrics[f"test_{first}/score"]},
         "selection": data.selection,
-        "checkpoint": data.checkpoint,
+        "checkpoint": results.checkpoint,
         "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
     }
 
@@ -136,7 +137,7 @@ def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any
 def encoder_facts(cfg: DictConfig, trainer: L.Trainer, model: LanguageModel, data: Any) -> dict[str, Any]:
     """Everything that decides an encoder's numbers."""
     kept = experiment(cfg)
-    budget = {key: kept["trainer"][key] for key in ("max_steps", "max_epochs", "max_time")}
+    budget = {key: kept["trainer"][key] for key in ("max_steps", "max_epochs", "max_time", "limit_train_batches")}
     return {
         **{key: kept[key] for key in ("model", "text", "seed", "init_from")},
         "data": {key: value for key, value in kept["data"].items() if key not in ("source", "validation_sequences")},

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.task import Refused, fingerprint, one_of, whole
 
 # What says where and how a run is computed and shown, not what it computes.
-ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input", "published")
+ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")

@@ -42,7 +42,6 @@ from lightning_modules.heads import HEADS
 
 class Bow(LanguageModel):
     PRETRAINING_ONLY = ("output",)
-    ARCHITECTURE = ("vocab_size", "width")
 
     def __init__(self, optimizer, finetuning, vocab_size, width, loss_normalization="global"):
         super().__init__(optimizer, finetuning, loss_normalization)

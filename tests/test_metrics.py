@@ -69,5 +69,8 @@ def test_averages_are_sums_over_counts() -> None:
         averages.add("val", "loss", torch.tensor(total), count)
     averages.add("train", "loss", torch.tensor(9.0), 1)
     assert {name: float(value) for name, value in averages.read("val").items()} == {"val/loss": pytest.approx(1.5)}
+    averages.add("val", "loss", torch.tensor(float("nan")), 1)
+    averages.add("val", "loss", torch.tensor(2.0), 1)
+    assert averages.read("val")["val/loss"].isnan()  # a diverged run is not averaged away
     averages.add("val", "loss", torch.tensor(4.0), 1)  # reading begins anew
     assert float(averages.read("val")["val/loss"]) == 4.0

@@ -21,10 +21,14 @@ def test_python_snippets_run(number: int, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_compose(command: str) -> None:
-    words = shlex.split(command.replace("<run>", "x"))
+    words = shlex.split(re.sub(r"<\w+>", "x", command))
     cfg = compose(*words)
     assert cfg.model._target_
     assert len(COMMANDS) > 5
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert "@@" not in README
 
 
 def test_links_and_targets_exist() -> None:
