@@ -46,7 +46,7 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     Args:
         data: a datamodules.base.TextDataModule.
     """
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = read_metrics(trainer)
     if model.head is None:
         trainer.validate(model, datamodule=data, verbose=False)
         return Results({**metrics, **read_metrics(trainer)}, {}, {})

@@ -39,10 +39,7 @@ def make_trainer(settings: dict, directory: Path, task: Task, configuration: str
     if settings["max_epochs"] is not None:
         whole("trainer.max_epochs", settings["max_epochs"], -1)
     whole("trainer.accumulate_grad_batches", settings["accumulate_grad_batches"])
-    if settings["max_steps"] == -1 and settings["max_epochs"] in (
-        None,
-        -1,
-    ):  # a schedule needs an end
+    if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1):
         raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
     callbacks = [Agreement(configuration), Stop(), Place(), Cost(), *checkpoints(directory / "checkpoints", task)]
