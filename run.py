@@ -2,17 +2,25 @@
 
 python run.py                                                    pre-train on the embedded miniature
 python run.py model=bert data=glue data.task=rte                 fine-tune a task of GLUE
+python run.py model=bert data=glue                               all of its tasks, and the table
+python run.py -m model=bert_tiny,bert_mini data=glue data.task=rte seed=0,1,2
 python run.py predict=outputs/<run> input=mine.tsv               use what was trained
 python run.py --help                                             every group and key
 """
 
+import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sweeps.encoders import explain
+from sweeps.errands import predict, prepare
+from sweeps.lease import kept_alive
+from sweeps.pretraining import pretrained
 from sweeps.runs import Run, check_followers, plain, refusing, run_directory
+from sweeps.suite import is_suite, run_suite
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 
@@ -21,64 +29,60 @@ OmegaConf.register_new_resolver("run_dir", run_directory)
 def main(cfg: DictConfig) -> None:
     with refusing(Path(HydraConfig.get().runtime.output_dir)) as directory:
         if cfg.predict is not None:
-            predict(cfg.predict, cfg.input)
-            return
-        run = Run.open(directory, cfg)
-        if run.finished:
+            predict(Path(cfg.predict), cfg.input)
+        elif is_suite(cfg):
+            sys.exit(run_suite(directory, cfg))
+        elif cfg.explain:
+            print("\n".join(explain(cfg)))
+        elif cfg.prepare:
+            prepare(cfg)
+        elif (run := Run.open(directory, cfg)).finished:
             print(f"finished before: {run.directory}/summary.json (rerun=true runs it once more)")
-            return
-        execute(cfg, run)
+        else:
+            with kept_alive():
+                execute(cfg, run)
 
 
 def execute(cfg: DictConfig, run: Run) -> None:
     """Run the experiment that `cfg` describes in the folder of `run`."""
     import lightning as L
     from hydra.utils import instantiate
+    from lightning.fabric.utilities import rank_zero_only
 
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.start import adopt, find_start
     from lightning_modules.training import make_trainer
     from sweeps.loggers import make_loggers
+    from sweeps.progress import asked_for
     from sweeps.record import record, show
 
+    told = HydraConfig.get().overrides.task
+    if cfg.pretrain.recipe:  # the encoder is what this configuration says already
+        cfg.init_from, told = str(pretrained(cfg)), ()
     start = find_start(cfg)
-    adopt(cfg, start, HydraConfig.get().overrides.task)
+    adopt(cfg, start, told)
     check_followers(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all")
     model.text = {**plain(cfg.text), "max_length": cfg.data.max_length}
-    print_once(start.load(model))
+    say = rank_zero_only(print)  # on the first process only
+    say(start.load(model), flush=True)
     model.attach(data.task, plain(cfg.transfer))
 
     loggers = make_loggers(cfg, run)
-    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers)
+    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, asked_for())
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     for logger in loggers:
         logger.log_hyperparams(plain(cfg))
     if run.last is not None:
-        print_once(f"continues from {run.last}")
+        say(f"continues from {run.last}")
     trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
     summary = record(cfg, run, start, trainer, model, data, results)
     show(summary, run)
-
-
-def predict(folder: str, texts: str | None) -> None:
-    """Answer a .tsv of texts with a finished run's model, on standard output."""
-    from lightning_modules.evaluation import load_model, read_texts
-
-    for answer in load_model(Path(folder)).predict(read_texts(texts)):
-        print(answer)
-
-
-def print_once(line: str) -> None:
-    """On the first process only."""
-    from lightning.fabric.utilities import rank_zero_only
-
-    rank_zero_only(print)(line, flush=True)
 
 
 if __name__ == "__main__":

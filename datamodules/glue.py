@@ -7,7 +7,7 @@ published validation set, as the papers did, and is labelled so wherever it is s
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from tokenizers import Tokenizer
 from datamodules import sources
 from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
-from datamodules.glue_tasks import TASKS, GlueTask, check_rows, holdout_mask
+from datamodules.glue_tasks import GlueTask, ServerSet, check_rows, holdout_mask, task_of
 from datamodules.loading import BatchLoader, EvaluationLoader
-from datamodules.task import one_of, whole
+from datamodules.masking import generator
+from datamodules.task import Refused, one_of, real, whole
 from datamodules.tokenization import WordPiece, encode_all
 
 REPOSITORY = "nyu-mll/glue"
+SUBSET = 1  # the last part of a random key, apart from the loader's (seed, epoch, 0)
+COUNTED = "a whole number from {}, or null for all"
 SELECTIONS = {"holdout": "selected on a tenth of train", "paper": "selected on dev"}
 
 
@@ -37,6 +40,8 @@ class Glue(TextDataModule):
         selection: `holdout` | `paper`, see above.
         checkpoint: which epoch is evaluated, the `best` one of the selection set or the `last`.
         submission: predict the test sets, whose labels only the GLUE server has.
+        train_examples: train on so many; None: on all. Of one seed, fewer are a part of more, and another seed draws
+            others. The selection set and a tokenizer that is trained here do not depend on it.
     """
 
     def __init__(
@@ -53,33 +58,57 @@ class Glue(TextDataModule):
         selection: str = "holdout",
         checkpoint: str = "best",
         submission: bool = True,
+        train_examples: int | None = None,
         num_workers: int | None = None,
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
-        self.row: GlueTask = TASKS[one_of("data.task", task, TASKS)]
+        self.row: GlueTask = task_of(task)
         self.layout, self.max_length = format, whole("data.max_length", max_length, 8)
         self.task = replace(self.row, max_length=max_length)
         self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
         self.hand_in = one_of("data.submission", submission, (True, False))
+        self.train_examples = train_examples
+        if train_examples is not None:
+            real("data.train_examples", train_examples, COUNTED.format("1 up"), lambda n: isinstance(n, int) and n > 0)
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def server_sets(self) -> list[ServerSet]:
+        """The sets to predict for the server: those that the source has."""
+        return [one for one in self.row.server_sets if self.hand_in and self.has(one)]
+
+    def has(self, one: ServerSet) -> bool:
+        """Whether the source has a set. A task has to be there; a further configuration may be missing."""
+        try:
+            return one.split in sources.available_splits(self.source, REPOSITORY, one.config or self.row.name)
+        except Refused:
+            if not one.config:
+                raise
+            return False
+
     @property
-    def splits(self) -> list[str]:
-        """Splits to read: the training set, the test sets, and those of the server that the source has."""
-        there = sources.available_splits(self.source, REPOSITORY, self.row.name)
-        server = [split for split in self.row.submission_sets if self.hand_in and split in there]
-        return [self.row.train, *self.row.test_sets, *server]
+    def sets(self) -> dict[str, tuple[str, str]]:
+        """Everything to read: name -> configuration and split. The training set, the test sets, the server's."""
+        own = {name: (self.row.name, name) for name in (self.row.train, *self.row.test_sets)}
+        return own | {one.name: (one.config or self.row.name, one.split) for one in self.server_sets}
 
     def identity(self) -> dict:
-        return sources.identity(self.source, REPOSITORY, self.row.name, self.splits)
+        splits = [split for config, split in self.sets.values() if config == self.row.name]
+        further = {
+            one.config: sources.identity(self.source, REPOSITORY, one.config, [one.split])
+            for one in self.server_sets
+            if one.config
+        }
+        return {**sources.identity(self.source, REPOSITORY, self.row.name, splits), **further}
 
-    def read(self, split: str) -> Any:
-        """Checked rows of a split."""
-        rows = sources.load_rows(self.source, REPOSITORY, self.row.name, split)
-        where = sources.place(self.source, REPOSITORY, self.row.name, split)
-        check_rows(rows, self.row, where, labelled=split not in self.row.submission_sets)
+    def read(self, name: str) -> Any:
+        """Checked rows of a set."""
+        where = (self.source, REPOSITORY, *self.sets[name])
+        rows = sources.load_rows(*where)
+        labelled = name not in {one.name for one in self.server_sets}
+        check_rows(rows, self.row, sources.place(*where), labelled)
         return rows
 
     def training_texts(self) -> Iterable[str]:
@@ -90,38 +119,58 @@ class Glue(TextDataModule):
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
-        for split in self.splits:
-            once(self.tokens_dir / split, lambda path, split=split: self.tokenize(tokenizer, split, path))
+        for name in self.sets:
+            once(self.tokens_dir / name, lambda path, name=name: self.tokenize(tokenizer, name, path))
+        self.training_rows()  # here too, so that a wrong number is refused before training begins
 
-    def tokenize(self, tokenizer: Tokenizer, split: str, directory: Path) -> None:
+    def tokenize(self, tokenizer: Tokenizer, name: str, directory: Path) -> None:
         """<column>.npy with all ids, <column>-offsets.npy, labels.npy; of the training set also holdout.npy."""
-        rows = self.read(split)
+        rows = self.read(name)
         for column in self.row.columns:
             ids = list(encode_all(tokenizer, rows[column]))
             np.save(directory / f"{column}.npy", np.concatenate(ids))
             np.save(directory / f"{column}-offsets.npy", np.cumsum([0, *map(len, ids)]))
         np.save(directory / "labels.npy", np.array(rows["label"]))
-        if split == self.row.train:
+        if name == self.row.train:
             joined = ["\x1f".join(texts) for texts in zip(*(rows[c] for c in self.row.columns), strict=True)]
             np.save(directory / "holdout.npy", holdout_mask(joined))
+
+    def held_out(self) -> np.ndarray:
+        """Which rows of the training set are held out for choices, when `selection` is `holdout`."""
+        return np.load(self.tokens_dir / self.row.train / "holdout.npy")
+
+    def training_rows(self) -> np.ndarray:
+        """The rows to train on, in the set's order.
+
+        Raises:
+            Refused: when `train_examples` is more than there are.
+        """
+        held = self.held_out()
+        rows = np.arange(len(held)) if self.selection == SELECTIONS["paper"] else np.flatnonzero(~held)
+        if self.train_examples is None:
+            return rows
+        if self.train_examples > len(rows):
+            raise Refused(
+                f"data.train_examples={self.train_examples} is not possible: {self.row.name} has {len(rows)} rows to "
+                f"train on; it may be {COUNTED.format(f'1 to {len(rows)}')}."
+            )
+        order = generator(self.seed, 0, SUBSET).permutation(len(rows))
+        return np.sort(rows[order[: self.train_examples]])
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
         vocabulary = self.vocabulary()
 
-        def examples(split: str, rows: np.ndarray | None = None) -> GlueExamples:
+        def examples(name: str, rows: np.ndarray | None = None) -> GlueExamples:
             batch = partial(self.layout.batch, vocabulary, max_length=self.max_length)
-            return GlueExamples(self.tokens_dir / split, self.row, batch, rows)
+            return GlueExamples(self.tokens_dir / name, self.row, batch, rows)
 
-        held = np.load(self.tokens_dir / self.row.train / "holdout.npy")
         self.tests = [examples(name) for name in self.row.test_sets]
-        if self.selection == SELECTIONS["paper"]:
-            self.train, self.val = examples(self.row.train), self.tests[0]
-        else:
-            self.train = examples(self.row.train, np.flatnonzero(~held))
-            self.val = examples(self.row.train, np.flatnonzero(held))
-        self.unlabelled = {name: examples(name) for name in self.splits[1 + len(self.tests) :]}
+        self.train = examples(self.row.train, self.training_rows())
+        paper = self.selection == SELECTIONS["paper"]
+        self.val = self.tests[0] if paper else examples(self.row.train, np.flatnonzero(self.held_out()))
+        self.unlabelled = {one.name: examples(one.name) for one in self.server_sets}
         self.card = {
             "train": len(self.train),
             "selection": len(self.val),
@@ -144,7 +193,7 @@ class Glue(TextDataModule):
 
     def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
         """A file for the GLUE server: a header, then row number and label (or score, within 0 and 5)."""
-        file = self.row.submission_files[self.row.submission_sets.index(name)]
+        (file,) = [one.file for one in self.row.server_sets if one.name == name]
         if not self.task.labels:
             words = [f"{min(max(float(answer), 0.0), 5.0):.3f}" for answer in answers]
         elif self.task.name in ("cola", "sst2", "mrpc", "qqp", "wnli"):  # the original files have numbers there

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datamodules.task import Refused, Task
+from datamodules.task import Refused, Task, one_of
 
 if TYPE_CHECKING:
     import datasets
@@ -21,25 +21,43 @@ UNLABELLED = -1  # the hub's label where the true one is not public
 
 
 @dataclass(frozen=True)
+class ServerSet:
+    """A set whose labels only the GLUE server has.
+
+    Attributes:
+        file: the server's name for the predictions.
+        split: where the hub keeps its text ...
+        config: ... and in which configuration of the repository; empty: the task's own.
+    """
+
+    file: str
+    split: str = "test"
+    config: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called beside the task's splits."""
+        return self.config or self.split
+
+
+@dataclass(frozen=True)
 class GlueTask(Task):
     """A row of the table: what a model learns of the task, and where the hub keeps its text.
 
     Attributes:
         columns: text columns of an example, in the order in which a pair is read.
         train: the split that is trained on.
-        submission_sets: the splits without public labels, predicted for the GLUE server.
-        submission_files: the server's name for the predictions of each of them.
+        server_sets: what is predicted for the GLUE server, as far as a source has it.
         may_be_empty: columns in which the published data has empty texts.
     """
 
     columns: tuple[str, ...] = ()
     train: str = "train"
-    submission_sets: tuple[str, ...] = ("test",)
-    submission_files: tuple[str, ...] = ()
+    server_sets: tuple[ServerSet, ...] = ()
     may_be_empty: tuple[str, ...] = ()
 
 
-def _task(name: str, columns: str, labels: str, metrics: str, files: str) -> GlueTask:
+def _task(name: str, columns: str, labels: str, metrics: str, file: str) -> GlueTask:
     """A row from blank-separated names; the first metric is the headline; without label names it is a regression."""
     return GlueTask(
         name,
@@ -49,17 +67,22 @@ def _task(name: str, columns: str, labels: str, metrics: str, files: str) -> Glu
         tuple(metrics.split()),
         headline=metrics.split()[0],
         columns=tuple(columns.split()),
-        submission_files=tuple(files.split()),
+        server_sets=(ServerSet(file),),
     )
 
 
 def _mnli() -> GlueTask:
-    """Two test sets: genres as in train, and genres that train does not have."""
-    task = _task("mnli", "premise hypothesis", "entailment neutral contradiction", "accuracy", "MNLI-m.tsv MNLI-mm.tsv")
+    """Two test sets: genres as in train, and genres that train does not have.
+
+    GLUE's diagnostic set, ax, is predicted by this task's model: it has the same labels and no training set of its own
+    (Wang et al. 2019, section 4).
+    """
+    task = _task("mnli", "premise hypothesis", "entailment neutral contradiction", "accuracy", "MNLI-m.tsv")
+    matched, mismatched = ServerSet("MNLI-m.tsv", "test_matched"), ServerSet("MNLI-mm.tsv", "test_mismatched")
     return replace(
         task,
         test_sets=("validation_matched", "validation_mismatched"),
-        submission_sets=("test_matched", "test_mismatched"),
+        server_sets=(matched, mismatched, ServerSet("AX.tsv", config="ax")),
     )
 
 
@@ -84,6 +107,22 @@ _ROWS = (
     _task("wnli", _PAIR, "not_entailment entailment", "accuracy", "WNLI.tsv"),
 )
 TASKS: dict[str, GlueTask] = {task.name: task for task in _ROWS}
+
+
+def task_of(name: str) -> GlueTask:
+    """The row of `data.task`.
+
+    Raises:
+        Refused: when there is none; of a set that another task predicts, the sentence says which.
+    """
+    for task in TASKS.values():
+        for one in task.server_sets:
+            if one.config and one.config == name:
+                raise Refused(
+                    f"data.task={name!r} is not possible: it has no training set, and data.task={task.name} predicts "
+                    f"it ({one.file}); it may be {', '.join(TASKS)}."
+                )
+    return TASKS[one_of("data.task", name, TASKS)]
 
 
 def holdout_mask(rows: Sequence[str], share: float = 0.1) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Lightning's Trainer as the suite uses it."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,33 @@ def checkpoints(directory: Path, task: Task) -> list[Callback]:
     return [best, ModelCheckpoint(filename="last", every_n_epochs=1, **shared)]
 
 
-def make_trainer(settings: dict, directory: Path, task: Task, configuration: str, loggers: list[Logger]) -> L.Trainer:
+def pick_precision(told: str, accelerator: str) -> str:
+    """`trainer.precision`; auto is bf16-mixed where a GPU computes.
+
+    Raises:
+        Refused: when it is none of PRECISIONS.
+    """
+    if one_of("trainer.precision", told, PRECISIONS) != "auto":
+        return told
+    return "bf16-mixed" if torch.cuda.is_available() and accelerator != "cpu" else "32-true"
+
+
+def make_trainer(
+    settings: dict,
+    directory: Path,
+    task: Task,
+    configuration: str,
+    loggers: list[Logger],
+    more: Sequence[Callback] = (),
+) -> L.Trainer:
     """A Trainer from conf/trainer's node.
 
     Args:
         directory: the run's own; checkpoints go below it.
         configuration: digest of the resolved configuration, compared over the ranks.
+        more: callbacks besides those of every run.
     """
-    precision = one_of("trainer.precision", settings["precision"], PRECISIONS)
-    if precision == "auto":
-        precision = "bf16-mixed" if torch.cuda.is_available() and settings["accelerator"] != "cpu" else "32-true"
+    precision = pick_precision(settings["precision"], settings["accelerator"])
     whole("trainer.max_steps", settings["max_steps"], -1)
     if settings["max_epochs"] is not None:
         whole("trainer.max_epochs", settings["max_epochs"], -1)
@@ -43,6 +61,7 @@ def make_trainer(settings: dict, directory: Path, task: Task, configuration: str
         raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
     callbacks = [Agreement(configuration), Stop(), Place(), Cost(), *checkpoints(directory / "checkpoints", task)]
+    callbacks += more
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     try:

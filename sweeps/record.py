@@ -1,7 +1,5 @@
 """What a finished run leaves for comparisons: its encoder or model, its predictions, and last summary.json."""
 
-import json
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -18,7 +16,9 @@ from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Cost
 from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
-from sweeps.runs import Run, experiment
+from sweeps.encoders import encoder_facts, plain_facts
+from sweeps.files import write_json, write_lines
+from sweeps.runs import Run
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
 
@@ -40,24 +40,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-@rank_zero_only
-def write_json(path: Path, content: Any) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1, default=str) + "\n")
-    os.replace(partial, path)
-
-
-@rank_zero_only
-def write_lines(path: Path, lines: list[str]) -> None:
-    """Whole or not at all, each line ended."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    os.replace(partial, path)
-
-
 def is_collapsed(predictions: list) -> bool:
     """A classifier that gives every example the same label has learned nothing (MRPC: accuracy 0.684)."""
     return len(predictions) > 1 and len(set(predictions)) == 1
@@ -70,14 +52,11 @@ def record(
     encoder_print = start.fingerprint
     if trainer.is_global_zero:
         if model.head is None:
-            encoder_print = fingerprint(encoder_facts(cfg, trainer, model, data))
-            facts = {
-                "fingerprint": encoder_print,
-                "start": start.words,
-                "card": data.card,
-                "steps": trainer.global_step,
-            }
-            model.save(run.directory / "encoder", data.tokenizer_file, **facts)
+            facts = encoder_facts(cfg, data.identity(), str(trainer.precision), model.ENCODER_VERSION)
+            encoder_print = fingerprint(facts)
+            about: dict[str, Any] = {"fingerprint": encoder_print, "start": start.words, "facts": plain_facts(facts)}
+            about |= {"card": data.card, "steps": trainer.global_step}
+            model.save(run.directory / "encoder", data.tokenizer_file, **about)
         else:
             model.save(run.directory / "model", data.tokenizer_file, start=start.words)
             write_predictions(run.directory / "predictions", model, data, results)
@@ -97,9 +76,10 @@ def record(
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
     finish_logger(trainer, summary)
-    write_json(run.directory / "summary.json", summary)
-    if not cfg.keep_checkpoints and trainer.is_global_zero:
-        run.clear_checkpoints()
+    if trainer.is_global_zero:
+        write_json(run.directory / "summary.json", summary)
+        if not cfg.keep_checkpoints:
+            run.clear_checkpoints()
     return summary
 
 
@@ -131,20 +111,6 @@ def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any
         "selection": data.selection,
         "checkpoint": results.checkpoint,
         "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
-    }
-
-
-def encoder_facts(cfg: DictConfig, trainer: L.Trainer, model: LanguageModel, data: Any) -> dict[str, Any]:
-    """Everything that decides an encoder's numbers."""
-    kept = experiment(cfg)
-    budget = {key: kept["trainer"][key] for key in ("max_steps", "max_epochs", "max_time", "limit_train_batches")}
-    return {
-        **{key: kept[key] for key in ("model", "text", "seed", "init_from")},
-        "data": {key: value for key, value in kept["data"].items() if key not in ("source", "validation_sequences")},
-        "corpus": data.identity(),
-        "budget": budget,
-        "precision": str(trainer.precision),
-        "version": model.ENCODER_VERSION,
     }
 
 

@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.task import Refused, fingerprint, one_of, whole
 
 # What says where and how a run is computed and shown, not what it computes.
-ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "predict", "input")
+ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
+ELSEWHERE += ("jobs", "prepare", "explain")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
@@ -43,25 +44,32 @@ def plain(node: DictConfig) -> dict[str, Any]:
 
 def experiment(cfg: DictConfig) -> dict[str, Any]:
     """The part of a configuration that decides the numbers, resolved."""
-    everything = {**{str(key): node for key, node in OmegaConf.to_container(cfg).items()}, "hydra": None}  # pyright: ignore
-    kept = {k: v for k, v in plain(OmegaConf.create(everything)).items() if k not in ELSEWHERE}
-    for key in DEVICES:
-        kept["trainer"].pop(key, None)
-    for key in WORKPLACE:
-        kept["data"].pop(key, None)
-    if kept["data"]["source"] not in ("hub", "miniature"):
-        kept["data"]["source"] = "local"
-    for node in (kept["text"]["tokenizer"], kept["data"]["tokenizer"]):
-        node["file"] = stands_for(node["file"])
+    everything: Any = {**OmegaConf.to_container(cfg), "hydra": None}  # pyright: ignore
+    if OmegaConf.is_missing(cfg.data, "task"):  # all of them
+        everything["data"]["task"] = None
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(everything), resolve=True)
+    kept = {key: value for key, value in resolved.items() if key not in ELSEWHERE}
+    kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])
+    for node in (kept, kept["pretrain"]) if kept["pretrain"]["recipe"] else (kept,):
+        strip_places(node)
     return {**kept, "init_from": stands_for(kept["init_from"])}
+
+
+def strip_places(node: dict[str, Any]) -> None:
+    """Take devices and paths out of the data and the trainer of a run, or of the pre-training inside it."""
+    for key in DEVICES:
+        node["trainer"].pop(key, None)
+    for key in WORKPLACE:
+        node["data"].pop(key, None)
+    if node["data"]["source"] not in ("hub", "miniature"):
+        node["data"]["source"] = "local"
+    node["data"]["tokenizer"]["file"] = stands_for(node["data"]["tokenizer"]["file"])
 
 
 def run_name(cfg: DictConfig, model: str, data: str) -> str:
     """The name of the run that `cfg` describes; `model` and `data` are the chosen options of these groups."""
-    if OmegaConf.is_missing(cfg.data, "task"):  # to be refused once the program runs: Hydra asks before that
-        return f"{model}-{data}-without-task"
     facts = experiment(cfg)
-    task = f"-{facts['data']['task']}" if "task" in facts["data"] else ""
+    task = f"-{facts['data']['task']}" if facts["data"].get("task") else ""
     return f"{model}-{data}{task}-s{facts['seed']}-{fingerprint(facts, 8)}"
 
 

@@ -11,8 +11,14 @@ import pyarrow.parquet as parquet
 import pytest
 from datasets.table import InMemoryTable
 
-from datamodules.glue_tasks import TASKS, check_rows, holdout_mask
+from datamodules import sources
+from datamodules.formats import SequencePair
+from datamodules.glue import Glue
+from datamodules.glue_tasks import TASKS, check_rows, holdout_mask, task_of
 from datamodules.task import Refused
+from datamodules.tokenization import WordPiece
+from tests.commands import TINY, command, table, the_run
+from tests.hub_server import write_dataset
 
 GLUE = Path(__file__).resolve().parents[2] / "shared" / "data" / "nyu-mll" / "glue"
 needs_glue = pytest.mark.skipif(not GLUE.is_dir(), reason="the folder ../shared/data with GLUE's files is absent")
@@ -49,7 +55,7 @@ def test_the_nine_tasks() -> None:
         assert task.num_labels == (1 if name == "stsb" else len(task.labels))
         assert task.headline == task.metrics[0]
         assert set(task.metrics) <= {"accuracy", "f1", "matthews", "pearson", "spearman"}
-        assert len(task.submission_sets) == len(task.submission_files)
+        assert len({one.name for one in task.server_sets}) == len(task.server_sets)
         assert set(task.may_be_empty) <= set(task.columns)
     assert TASKS["mnli"].test_sets == ("validation_matched", "validation_mismatched")
     assert {name: TASKS[name].headline for name in ("cola", "mrpc", "stsb", "qqp", "rte")} == {
@@ -59,24 +65,33 @@ def test_the_nine_tasks() -> None:
         "qqp": "f1",
         "rte": "accuracy",
     }
-    files = sorted(file for task in TASKS.values() for file in task.submission_files)
-    wanted = "CoLA SST-2 MRPC STS-B QQP MNLI-m MNLI-mm QNLI RTE WNLI"  # the names that the GLUE server asks for
+    files = sorted(one.file for task in TASKS.values() for one in task.server_sets)
+    wanted = "CoLA SST-2 MRPC STS-B QQP MNLI-m MNLI-mm QNLI RTE WNLI AX"  # the names that the GLUE server asks for
     assert files == sorted(f"{name}.tsv" for name in wanted.split())
+
+
+def test_the_diagnostic_set_is_no_task_and_the_refusal_says_who_predicts_it() -> None:
+    assert [task_of(name) for name in NAMES] == list(TASKS.values())
+    with pytest.raises(Refused, match=r"^data\.task='ax' .* data\.task=mnli predicts it .*cola, sst2, .* wnli\.$"):
+        task_of("ax")
+    for other in ("squad", "", None, ["ax"]):
+        with pytest.raises(Refused) as caught:
+            task_of(other)  # pyright: ignore[reportArgumentType]
+        assert str(caught.value) == f"data.task={other!r} is not possible: it may be {', '.join(NAMES)}."
 
 
 @needs_glue
 @pytest.mark.parametrize("file", sorted(GLUE.glob("*/*.parquet")), ids=lambda file: f"{file.parent.name}-{file.name}")
 def test_the_table_is_what_the_published_files_say(file: Path) -> None:
     name, split = file.parent.name, file.name.removesuffix("-00000-of-00001.parquet")
-    if name == "ax":  # the diagnostic set is no task of its own: the MNLI model predicts it
-        return
-    task, data = TASKS[name], read(name, split)
+    task, data = TASKS["mnli" if name == "ax" else name], read(name, split)
+    server = [one.split for one in task.server_sets if (one.config or task.name) == name]
     assert data.column_names == [*task.columns, "label", "idx"]
     assert data.features["label"].names == list(task.labels)
-    assert split in (task.train, *task.test_sets, *task.submission_sets)
-    check_rows(data, task, "here", labelled=split not in task.submission_sets)
-    if split in task.submission_sets:
-        assert "the label may be 0, 1." in refusal(data, name)
+    assert split in (server if name == "ax" else (task.train, *task.test_sets, *server))
+    check_rows(data, task, "here", labelled=split not in server)
+    if split in server:
+        assert "the label may be 0, 1" in refusal(data, task.name)
 
 
 def test_good_rows_pass() -> None:
@@ -182,3 +197,70 @@ def test_equal_texts_fall_on_one_side_and_a_larger_share_contains_a_smaller() ->
     assert 0.4 < large.mean() < 0.6
     assert not holdout_mask(texts, 0.0).any()
     assert holdout_mask(texts, 1.0).all()
+
+
+# ---- the diagnostic set ----------------------------------------------------------------------------------------------
+
+
+def nli(count: int, word: str, label: int | None = None) -> datasets.Dataset:
+    """Rows of MNLI's columns; `word` tells the sets apart."""
+    names = datasets.ClassLabel(names=["entailment", "neutral", "contradiction"])
+    premises = [f"{word} number {i} walks ." for i in range(count)]
+    labels = [i % 3 if label is None else label for i in range(count)]
+    data = rows({"premise": premises, "hypothesis": premises[::-1], "label": labels, "idx": list(range(count))})
+    return data.cast_column("label", names)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the hub's layout with MNLI and the diagnostic set."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+    ends = ("matched", "mismatched")
+    mnli = {"train": nli(90, "man"), **{f"validation_{end}": nli(9, end) for end in ends}}
+    mnli |= {f"test_{end}": nli(6 + len(end), end, -1) for end in ends}
+    write_dataset(tmp_path / "hub" / "nyu-mll/glue", {"mnli": mnli, "ax": {"test": nli(25, "dog", -1)}})
+    return tmp_path / "hub"
+
+
+def mnli(hub: Path, place: Path, **settings: Any) -> Glue:
+    """The folder's MNLI, prepared."""
+    sizes = {"max_length": 32, "global_batch_size": 32, "eval_batch_size": 64, "seed": 0, "cache_dir": str(place)}
+    data = Glue("mnli", str(hub), WordPiece(vocab_size=200), SequencePair(), **sizes, **settings)
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+def test_the_mnli_run_predicts_the_diagnostic_set(hub: Path, tmp_path: Path) -> None:
+    small = (*TINY, "model.vocab_size=200", "init_from=scratch", "trainer.max_epochs=1", "logger=csv")
+    done = command(tmp_path, *small, "data=glue", "data.task=mnli", f"data.source={hub}")
+    assert done.status == 0, done.err
+    for name, count in (("AX", 25), ("MNLI-m", 13), ("MNLI-mm", 16)):
+        answers = table(the_run(tmp_path) / "predictions" / f"{name}.tsv")
+        assert [row["index"] for row in answers] == [str(i) for i in range(count)]
+        assert {row["prediction"] for row in answers} <= {"entailment", "neutral", "contradiction"}
+
+
+def test_a_source_without_the_diagnostic_set_is_as_good(hub: Path, tmp_path: Path) -> None:
+    full, quiet = mnli(hub, tmp_path / "cache"), mnli(hub, tmp_path / "cache", submission=False)
+    assert {name: len(examples) for name, examples in full.unlabelled.items()} == {
+        "test_matched": 13,
+        "test_mismatched": 16,
+        "ax": 25,
+    }
+    assert quiet.unlabelled == {}
+    identity = full.identity()
+    readme = hub / "nyu-mll/glue/README.md"
+    kept = readme.read_text().partition("- config_name: ax")[0]
+    readme.write_text(f"{kept}---")
+    without = mnli(hub, tmp_path / "cache")
+    assert list(without.unlabelled) == ["test_matched", "test_mismatched"]
+    assert without.identity() == {name: value for name, value in identity.items() if name != "ax"}
+    splits = [*TASKS["mnli"].test_sets, "train", "test_matched", "test_mismatched"]
+    assert without.identity() == sources.identity(str(hub), "nyu-mll/glue", "mnli", splits)  # its cache stays good
+
+
+def test_bad_rows_of_the_diagnostic_set_are_refused_by_its_own_file(hub: Path, tmp_path: Path) -> None:
+    nli(3, "dog", -1).rename_column("premise", "text").to_parquet(hub / "nyu-mll/glue/ax/test-00000-of-00001.parquet")
+    done = command(tmp_path, *TINY, "init_from=scratch", "data=glue", "data.task=mnli", f"data.source={hub}")
+    assert "nyu-mll/glue/ax/test-00000-of-00001.parquet: mnli needs a column 'premise'" in done.refusal

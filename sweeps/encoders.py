@@ -1,0 +1,109 @@
+"""Which encoder a pre-training makes: its facts, their fingerprint, and the encoders that are there already."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+
+from datamodules.task import Refused, fingerprint
+from sweeps.runs import experiment
+
+BUDGET = ("max_steps", "max_epochs", "max_time", "limit_train_batches")
+ELSEWHERE = ("source", "validation_sequences", "seed")  # of the data: what the corpus' identity and the seed say
+
+
+def encoder_facts(cfg: DictConfig, corpus: dict, precision: str, version: int) -> dict[str, Any]:
+    """Everything that decides an encoder's numbers, and nothing else: no paths, devices, logging, nor a later transfer.
+
+    Args:
+        cfg: of the pre-training as a run of its own (for one inside a transfer: `pretraining.alone`).
+        corpus: `TextDataModule.identity` of its data.
+        precision: as Lightning names it.
+        version: the model's ENCODER_VERSION.
+    """
+    kept = experiment(cfg)
+    return {
+        "model": {key: value for key, value in kept["model"].items() if key != "finetuning"},
+        "text": {key: value for key, value in kept["text"].items() if key != "format"},
+        "seed": kept["seed"],
+        "init_from": kept["init_from"],
+        "data": {key: value for key, value in kept["data"].items() if key not in ELSEWHERE},
+        "corpus": corpus,
+        "budget": {key: kept["trainer"][key] for key in BUDGET},
+        "precision": precision,
+        "version": version,
+    }
+
+
+def planned_facts(cfg: DictConfig) -> dict[str, Any]:
+    """The facts of a pre-training that has not run: files are looked at, none is read whole."""
+    from hydra.utils import get_class, instantiate
+
+    from lightning_modules.training import pick_precision
+
+    data = instantiate(cfg.data, _convert_="all")
+    model: Any = get_class(cfg.model._target_)
+    precision = pick_precision(cfg.trainer.precision, cfg.trainer.accelerator)
+    return encoder_facts(cfg, data.identity(), precision, model.ENCODER_VERSION)
+
+
+def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:
+    """Encoder directories with their descriptions: of pre-trainings inside transfers, and of runs of their own."""
+    for file in sorted([*folder.glob("*/encoder/encoder.yaml"), *Path("outputs").glob("*/encoder/encoder.yaml")]):
+        try:
+            yield file.parent, yaml.safe_load(file.read_text())
+        except (OSError, yaml.YAMLError):
+            continue  # removed or replaced meanwhile
+
+
+def find_encoder(mark: str, folder: Path) -> Path | None:
+    """An encoder with this fingerprint, if there is one."""
+    return next((place for place, told in known_encoders(folder) if told.get("fingerprint") == mark), None)
+
+
+def leaves(node: Any, key: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys."""
+    if not isinstance(node, dict) or not node:
+        return {key: node}
+    inner = (leaves(value, f"{key}.{name}" if key else str(name)) for name, value in node.items())
+    return {name: value for part in inner for name, value in part.items()}
+
+
+def differences(ours: dict, theirs: dict) -> list[str]:
+    """Lines "key: ours, theirs" for every fact that is not the same."""
+    mine, others = leaves(ours), leaves(theirs)
+    return [
+        f"{key}: {mine.get(key, 'nothing')!r} here, {others.get(key, 'nothing')!r} there"
+        for key in sorted({*mine, *others})
+        if mine.get(key, "nothing") != others.get(key, "nothing")
+    ]
+
+
+def explain(cfg: DictConfig) -> list[str]:
+    """Which encoder the configuration makes or takes, and what differs from the nearest there is.
+
+    Raises:
+        Refused: when it has no pre-training.
+    """
+    from sweeps.pretraining import alone
+
+    if not cfg.pretrain.recipe and "objective" not in cfg.data:
+        raise Refused("explain=true tells of a pre-training: it needs pretrain=<recipe> or data=corpus.")
+    facts = planned_facts(alone(cfg) if cfg.pretrain.recipe else cfg)
+    mark, folder = fingerprint(facts), Path(cfg.encoders_dir)
+    there = [(differences(facts, told["facts"]), place) for place, told in known_encoders(folder) if "facts" in told]
+    if not there:
+        return [f"encoder {mark}: to be pre-trained; there is no other in {folder}/ or outputs/ to compare with"]
+    different, place = min(there, key=lambda pair: len(pair[0]))
+    if not different:
+        return [f"encoder {mark}: there, {place}"]
+    first = f"encoder {mark}: to be pre-trained; the nearest there is, {place}, differs in"
+    return [first, *(f"  {line}" for line in different)]
+
+
+def plain_facts(facts: dict) -> dict:
+    """The facts as yaml can hold them."""
+    return json.loads(json.dumps(facts, default=str))

@@ -1,0 +1,30 @@
+"""Files of a run that are whole or not there."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def write_text(path: Path, text: str) -> None:
+    """Through a neighbour that is renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Plain values; others as their words."""
+    write_text(path, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Each line ended."""
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What a finished run left."""
+    return json.loads((run / "summary.json").read_text())

@@ -1,0 +1,239 @@
+"""A job is a process: `python run.py <overrides>`, started afresh.
+
+Hydra's multirun, all tasks of GLUE and the pre-training inside a transfer run go through `run_jobs`. Inside a job, DDP
+is ordinary. In one process, several runs with DDP go silently wrong: the first leaves its rank variables to the second,
+and a failed job puts the ranks of all later ones out of step.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.task import Refused, whole
+from sweeps.board import PROGRESS, Board
+
+PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
+# A launcher's marks on its processes: a job's own trainer must not take them for its own.
+RANKS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
+RANKS += ("MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
+RANK_FAMILIES = ("ROLE_", "TORCHELASTIC_", "SLURM_STEP_", "SLURM_NTASKS_", "OMPI_COMM_WORLD_", "PMI_")
+# What makes a process part of a W&B run or sweep: a child has a run of its own.
+WANDB_OWN = ("WANDB_RUN_ID", "WANDB_RUN_NAME", "WANDB_NAME", "WANDB_RESUME", "WANDB_SERVICE", "WANDB_RUN_DIR")
+PATIENCE = 20.0  # seconds that a job has to stop before it is killed
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process to be.
+
+    Attributes:
+        name: for people and for the log's file name.
+        overrides: Hydra's, as on the command line.
+        directory: where its run will be: a finished one is skipped, and no two jobs are in one place at once.
+        devices: GPUs that it takes.
+        rerun: run it also if it has finished before.
+        environment: variables of its own.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    directory: Path
+    devices: int = 0
+    rerun: bool = False
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def finished(self) -> bool:
+        return not self.rerun and (self.directory / "summary.json").is_file()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its process's `status`, and the `log` of what it wrote (None: it had finished before)."""
+
+    job: Job
+    status: int
+    seconds: float = 0.0
+    log: Path | None = None
+
+
+@dataclass
+class Running:
+    """A job under way."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    log: Path
+    progress: Path
+    gpus: list[str]
+    since: float
+
+
+def rank_of(environment: Mapping[str, str] = os.environ) -> int | None:
+    """This process's global rank, if torchrun or SLURM gave it one among several."""
+    for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+        if rank in environment and int(environment.get(world, "1")) > 1:
+            return int(environment[rank])
+    return None
+
+
+def child_environment(group: str, more: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a child: no rank, no W&B run or sweep of its parent's; its own runs are of `group`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*RANKS, *WANDB_OWN) and not name.startswith((*RANK_FAMILIES, "WANDB_SWEEP"))
+    }
+    return {**kept, "WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP", group), **more}
+
+
+def visible_gpus(accelerator: str) -> list[str]:
+    """The GPUs that jobs may have; no context is made on any of them."""
+    if accelerator == "cpu":
+        return []
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [name for name in told.split(",") if name.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int) -> int:
+    """How many of `gpus` a job with this `trainer.devices` takes.
+
+    Raises:
+        Refused: when `at_once` such jobs do not fit.
+    """
+    if not gpus:
+        return 0
+    count = len(devices) if isinstance(devices, list) else len(gpus) if str(devices) in ("auto", "-1") else int(devices)
+    if count * at_once > len(gpus):
+        raise Refused(
+            f"jobs={at_once} with trainer.devices={devices} needs {count * at_once} GPUs, and there are {len(gpus)}: "
+            f"jobs may be up to {len(gpus) // count if count <= len(gpus) else 0}, or trainer.devices fewer."
+        )
+    return count
+
+
+def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Sequence[str] = ()) -> list[Outcome]:
+    """Run every job, at most `at_once` at a time, each with GPUs of its own; one that fails stops no other.
+
+    Args:
+        logs: folder for what the jobs write, a file each.
+        group: W&B's group of their runs.
+        gpus: what there is to give to them.
+
+    Returns:
+        The outcomes, in the order of `jobs`.
+    """
+    whole("jobs", at_once)
+    logs.mkdir(parents=True, exist_ok=True)
+    outcomes: dict[int, Outcome] = {}
+    running: dict[int, Running] = {}
+    waiting, free = deque(enumerate(jobs)), list(gpus)
+    with Board(len(jobs)) as board, tempfile.TemporaryDirectory() as progress, stopping(running):
+        while waiting or running:
+            busy = {other.job.directory for other in running.values()}
+            while waiting and len(running) < at_once and waiting[0][1].directory not in busy:
+                number, job = waiting[0]
+                if not job.finished and len(free) < job.devices:
+                    break
+                waiting.popleft()
+                if job.finished:
+                    outcomes[number] = Outcome(job, 0)
+                    board.ended(job.name, 0, 0.0, "finished before")
+                    continue
+                given, free = free[: job.devices], free[job.devices :]
+                log = logs / f"{number}-{file_name(job.name)}.log"
+                running[number] = start(job, log, Path(progress) / str(number), given, group, at_once)
+                busy.add(job.directory)
+                board.began(job.name)
+            for number, one in list(running.items()):
+                status = one.process.poll()
+                if status is None:
+                    board.goes_on(one.job.name, one.progress)
+                    continue
+                del running[number]
+                free += one.gpus
+                seconds = time.monotonic() - one.since
+                outcomes[number] = Outcome(one.job, status, seconds, one.log)
+                board.ended(one.job.name, status, seconds, str(one.log) if status else "")
+            time.sleep(0.1)
+    return [outcomes[number] for number in range(len(jobs))]
+
+
+def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_once: int) -> Running:
+    """Start a job's process: in a session of its own, so that a stop reaches all of its ranks and comes from here."""
+    more = {PROGRESS: str(progress), **(job.environment or {})}
+    if gpus:
+        more["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    elif at_once > 1 and "OMP_NUM_THREADS" not in os.environ:  # jobs that share cores wait for each other's threads
+        more["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), *job.overrides, "trainer.enable_progress_bar=false"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=child_environment(group, more),
+            start_new_session=True,
+        )
+    return Running(job, process, log, progress, gpus, time.monotonic())
+
+
+@contextmanager
+def stopping(running: dict[int, Running]) -> Iterator[None]:
+    """Whatever ends this block early (Ctrl-C, SIGTERM, an error) ends the jobs too, each with all of its processes."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in running.values():
+            signal_all(one, signal.SIGTERM)
+        end = time.monotonic() + PATIENCE
+        for one in running.values():
+            try:
+                one.process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                signal_all(one, signal.SIGKILL)
+        signal.signal(signal.SIGTERM, previous)
+
+
+def signal_all(one: Running, what: signal.Signals) -> None:
+    """To every process of a job."""
+    with suppress(ProcessLookupError):
+        os.killpg(one.process.pid, what)
+
+
+def file_name(words: str) -> str:
+    """A job's name as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in words)[:80]
+
+
+def last_lines(log: Path, count: int = 12) -> list[str]:
+    """The end of what a job wrote."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16 * 1024))
+        text = file.read().decode("utf-8", "replace").replace("\r", "\n")
+    return [line for line in text.split("\n") if line.strip()][-count:]
+
+
+def report_failures(outcomes: Sequence[Outcome]) -> int:
+    """Print the jobs that failed, each with the end of its log; returns how many."""
+    failed = [outcome for outcome in outcomes if outcome.status]
+    if failed:
+        print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
+    for outcome in failed:
+        print(f"  {outcome.job.name} (status {outcome.status}): {outcome.log}", file=sys.stderr)
+        for line in last_lines(outcome.log) if outcome.log else ():
+            print(f"    | {line}", file=sys.stderr)
+    return len(failed)

@@ -1,0 +1,110 @@
+"""The pre-training inside a transfer run: `pretrain=<recipe>`.
+
+Same settings, same fingerprint, same encoder: if `encoders/<fingerprint>/` is whole it is used; otherwise one process
+of all that need it pre-trains it, as a job of its own, and the others wait.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from datamodules.task import Refused, fingerprint
+from sweeps.encoders import find_encoder, leaves, planned_facts
+from sweeps.jobs import Job, gpus_needed, rank_of, report_failures, run_jobs, visible_gpus
+from sweeps.lease import HELD, Claim, Lease, beating
+from sweeps.multirun import command_flags
+
+POLL = 1.0  # seconds between two looks at somebody else's pre-training
+
+
+def alone(cfg: DictConfig) -> DictConfig:
+    """The pre-training inside a transfer's configuration as a run of its own; the recipe's references are resolved."""
+    recipe: Any = OmegaConf.to_container(cfg.pretrain, resolve=True)
+    whole: Any = OmegaConf.to_container(cfg)
+    for key in ("data", "trainer", "seed"):
+        whole[key] = recipe[key]
+    whole["pretrain"] = {"recipe": None}
+    return OmegaConf.create({**whole, "init_from": None})
+
+
+def quoted(value: Any) -> str:
+    """A value as Hydra's command line takes it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{quoted(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(quoted, value)) + "]"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return repr(value)
+
+
+def command_line(cfg: DictConfig) -> list[str]:
+    """Overrides that compose the pre-training inside `cfg` as a run of its own; people may type them as well."""
+    choices = HydraConfig.get().runtime.choices
+    chosen = [
+        f"model={choices['model']}",
+        f"data={choices['data@pretrain.data']}",
+        f"trainer={choices['trainer@pretrain.trainer']}",
+        f"logger={choices['logger']}",
+    ]
+    theirs: Any = OmegaConf.to_container(compose("config", chosen))
+    nested: Any = OmegaConf.to_container(cfg)
+    resolved = leaves(OmegaConf.to_container(alone(cfg), resolve=True))
+    ours = {key: nested[key] for key in ("model", "text", "logger", "published", "cache_dir", "encoders_dir")}
+    ours |= {key: nested["pretrain"][key] for key in ("data", "trainer", "seed")}
+    wanted, given = leaves(ours), leaves({key: theirs[key] for key in ours})
+    changed = [key for key in wanted if key not in given or wanted[key] != given[key]]
+    said = [f"{'' if key in given else '+'}{key}={quoted(resolved[key])}" for key in changed]
+    return [*chosen, *said, *(f"~{key}" for key in given if key not in wanted)]
+
+
+def pretrained(cfg: DictConfig) -> Path:
+    """The encoder directory that the recipe makes: found, waited for, or made now.
+
+    Raises:
+        Refused: when the recipe cannot be run, or its pre-training failed.
+    """
+    if cfg.init_from is not None:
+        told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
+        raise Refused(f"{told}: a transfer starts from one of them.")
+    mark, folder = fingerprint(planned_facts(alone(cfg))), Path(cfg.encoders_dir)
+    lease, told = Lease(folder / f"{mark}.lease"), ""
+    while True:
+        if (found := find_encoder(mark, folder)) is not None:
+            return found
+        if not rank_of():  # 0, or no rank at all
+            claim = lease.take()
+            if claim is not None:
+                pretrain(cfg, folder / mark, lease, claim)
+                continue
+        holder = lease.read()
+        if holder is not None and str(holder) != told:
+            told = str(holder)
+            print(f"waits for {folder / mark}, which is being pre-trained by {told}", flush=True)
+        time.sleep(POLL)
+
+
+def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:
+    """Run the pre-training as a job, from its last checkpoint if it was begun before."""
+    print(f"pre-trains {place} first", flush=True)
+    settings = cfg.pretrain.trainer
+    gpus = visible_gpus(str(settings.accelerator))
+    overrides = (*command_flags(), *command_line(cfg), f"hydra.run.dir={quoted(str(place))}", "resume=true")
+    held = {HELD: f"{lease.path}:{claim.token}"}
+    job = Job(place.name, overrides, place, gpus_needed(settings.devices, gpus, 1), environment=held)
+    try:
+        with beating(lease, claim.token):
+            (outcome,) = run_jobs([job], 1, place / "logs", "pretrain", gpus)
+        if report_failures([outcome]):
+            raise Refused(f"pretrain={cfg.pretrain.recipe} failed: {outcome.log} says why.")
+        if find_encoder(place.name, place.parent) is None:
+            raise Refused(f"{place} has a record but no such encoder: remove the folder, and it is pre-trained again.")
+    finally:
+        lease.release(claim.token)

@@ -1,0 +1,233 @@
+"""Jobs are processes: who runs when, with which variables, and what becomes of those that fail or are stopped.
+
+The program is a small script here, for what is asked is the scheduling; tests/test_multirun.py has the real one.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datamodules.task import Refused
+from sweeps import board, jobs
+from sweeps.jobs import Job, child_environment, gpus_needed, rank_of, report_failures, run_jobs
+
+SCRIPT = """
+import json, os, sys, time
+from pathlib import Path
+words = dict(word.split("=", 1) for word in sys.argv[1:])
+place = Path(words["place"])
+place.mkdir(exist_ok=True)
+(place / "began").write_text(json.dumps({"time": time.monotonic(), "environment": dict(os.environ)}))
+print("says", words.get("say"), flush=True)
+time.sleep(float(words.get("sleep", 0)))
+(place / "ended").write_text(str(time.monotonic()))
+(place / "count").open("a").write("x")
+if words.get("status", "0") == "0":
+    (place / "summary.json").write_text("{}")
+sys.exit(int(words.get("status", "0")))
+"""
+
+
+@pytest.fixture(autouse=True)
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(SCRIPT)
+    monkeypatch.setattr(jobs, "PROGRAM", script)
+
+
+def job(tmp_path: Path, name: str, *words: str, place: str = "", devices: int = 0) -> Job:
+    folder = tmp_path / (place or name)
+    return Job(name, (f"place={folder}", *words), folder, devices)
+
+
+def began(tmp_path: Path, name: str) -> dict:
+    return json.loads((tmp_path / name / "began").read_text())
+
+
+def overlap(tmp_path: Path, a: str, b: str) -> bool:
+    """Whether two jobs ran at the same time."""
+    ends = {name: float((tmp_path / name / "ended").read_text()) for name in (a, b)}
+    return began(tmp_path, a)["time"] < ends[b] and began(tmp_path, b)["time"] < ends[a]
+
+
+def test_a_failed_job_stops_no_other_and_is_told_with_its_last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    todo = [job(tmp_path, "a"), job(tmp_path, "b", "status=3", "say=woe"), job(tmp_path, "c")]
+    outcomes = run_jobs(todo, 1, tmp_path / "logs", "group")
+    assert [outcome.status for outcome in outcomes] == [0, 3, 0]
+    assert report_failures(outcomes) == 1
+    said = capsys.readouterr().err
+    assert "says woe" in said
+    assert "says None" not in said
+    assert str(outcomes[1].log) in said
+
+
+def test_jobs_at_once_run_together_and_one_at_a_time_do_not(tmp_path: Path) -> None:
+    run_jobs([job(tmp_path, name, "sleep=0.7") for name in "ab"], 2, tmp_path / "logs", "group")
+    assert overlap(tmp_path, "a", "b")
+    run_jobs([job(tmp_path, name, "sleep=0.1") for name in "cd"], 1, tmp_path / "logs", "group")
+    assert not overlap(tmp_path, "c", "d")
+
+
+def test_finished_jobs_are_skipped_and_run_again_only_if_told(tmp_path: Path) -> None:
+    first = job(tmp_path, "a")
+    outcomes = [run_jobs([first], 1, tmp_path / "logs", "group")[0] for _ in range(2)]
+    assert [outcome.status for outcome in outcomes] == [0, 0]
+    assert [outcome.log is None for outcome in outcomes] == [False, True]
+    assert (tmp_path / "a" / "count").read_text() == "x"
+    run_jobs([Job("a", first.overrides, first.directory, rerun=True)], 1, tmp_path / "logs", "group")
+    assert (tmp_path / "a" / "count").read_text() == "xx"
+
+
+def test_one_place_is_never_two_jobs_at_once(tmp_path: Path) -> None:
+    """devices=1,2 are the same experiment: the second finds the first's record."""
+    twins = [job(tmp_path, name, "sleep=0.3", place="same") for name in ("one", "two")]
+    outcomes = run_jobs([*twins, job(tmp_path, "other")], 3, tmp_path / "logs", "group")
+    assert [outcome.status for outcome in outcomes] == [0, 0, 0]
+    assert (tmp_path / "same" / "count").read_text() == "x"
+
+
+def test_each_job_has_gpus_of_its_own(tmp_path: Path) -> None:
+    todo = [job(tmp_path, name, "sleep=0.5", devices=2) for name in "abc"]
+    run_jobs(todo, 2, tmp_path / "logs", "group", gpus=["0", "3", "4", "7"])
+    held = [began(tmp_path, name)["environment"]["CUDA_VISIBLE_DEVICES"].split(",") for name in "abc"]
+    assert all(len(names) == 2 for names in held)
+    assert not {*held[0]} & {*held[1]}
+    assert overlap(tmp_path, "a", "b")
+    assert held[2] in held[:2]
+
+
+@pytest.mark.parametrize(("devices", "count"), [(1, 1), (4, 4), ("2", 2), ("auto", 8), (-1, 8), ([0, 3], 2)])
+def test_gpus_of_a_job(devices: int | str | list, count: int) -> None:
+    assert gpus_needed(devices, [str(n) for n in range(8)], 1) == count
+    assert gpus_needed(devices, [], 5) == 0
+
+
+def test_more_jobs_than_gpus_are_refused() -> None:
+    with pytest.raises(
+        Refused, match=r"jobs=8 with trainer.devices=2 needs 16 GPUs, and there are 8: jobs may be up to 4"
+    ):
+        gpus_needed(2, [str(n) for n in range(8)], 8)
+
+
+@pytest.mark.parametrize("at_once", [0, -1, 1.5, "two"])
+def test_a_wrong_number_of_jobs_is_refused(tmp_path: Path, at_once: int) -> None:
+    with pytest.raises(Refused, match="jobs="):
+        run_jobs([job(tmp_path, "a")], at_once, tmp_path / "logs", "group")
+
+
+LEFT_BY_OTHERS = {
+    "RANK": "1",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "2",
+    "MASTER_PORT": "1234",
+    "TORCHELASTIC_RUN_ID": "x",
+    "ROLE_RANK": "1",
+    "SLURM_PROCID": "1",
+    "SLURM_NTASKS": "2",
+    "SLURM_NTASKS_PER_NODE": "2",
+    "WANDB_RUN_ID": "parent",
+    "WANDB_SWEEP_ID": "sweep",
+    "WANDB_SWEEP_PARAM_PATH": "/x.yaml",
+    "WANDB_NAME": "parent",
+}
+
+
+def test_a_child_has_no_rank_and_no_run_of_its_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**LEFT_BY_OTHERS, "WANDB_PROJECT": "kept", "SLURM_JOB_ID": "7"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    run_jobs([job(tmp_path, "a")], 1, tmp_path / "logs", "the-group")
+    seen = began(tmp_path, "a")["environment"]
+    assert not {*LEFT_BY_OTHERS} & {*seen}
+    assert seen["WANDB_RUN_GROUP"] == "the-group"
+    assert (seen["WANDB_PROJECT"], seen["SLURM_JOB_ID"]) == ("kept", "7")
+
+
+def test_the_parents_group_is_its_childrens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
+    assert child_environment("other", {})["WANDB_RUN_GROUP"] == "mine"
+
+
+def test_jobs_that_share_cores_share_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run_jobs([job(tmp_path, "a")], 2, tmp_path / "logs", "group")
+    assert int(began(tmp_path, "a")["environment"]["OMP_NUM_THREADS"]) == max(1, (os.cpu_count() or 1) // 2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({}, None),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, 1),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, 0),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, 3),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, None),
+    ],
+)
+def test_rank(variables: dict[str, str], rank: int | None) -> None:
+    assert rank_of(variables) == rank
+
+
+def test_a_stop_reaches_every_process_of_every_job(tmp_path: Path) -> None:
+    """SIGTERM to the parent: its jobs, and what they started, are gone before it is."""
+    script = tmp_path / "deep.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "from pathlib import Path\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "place = Path(sys.argv[1].split('=')[1]); place.mkdir()\n"
+        "(place / 'pid').write_text(str(child.pid))\n"
+        "time.sleep(60)\n"
+    )
+    parent = (
+        "import sys; from pathlib import Path; from sweeps import jobs\n"
+        f"jobs.PROGRAM = Path({str(script)!r})\n"
+        f"todo = [jobs.Job(n, (f'place={tmp_path}/' + n,), Path({str(tmp_path)!r}) / n) for n in 'ab']\n"
+        f"jobs.run_jobs(todo, 2, Path({str(tmp_path)!r}) / 'logs', 'group')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[1], stderr=subprocess.PIPE
+    )
+    pids = [tmp_path / name / "pid" for name in "ab"]
+    end = time.monotonic() + 60
+    while not all(file.is_file() and file.read_text() for file in pids) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    time.sleep(0.2)
+    for file in pids:
+        assert not Path(f"/proc/{file.read_text()}/cmdline").exists() or is_zombie(int(file.read_text()))
+
+
+def is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_the_board_says_what_jobs_say_of_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = tmp_path / "told"
+    monkeypatch.setenv(board.PROGRESS, str(told))
+    board.tell(0.25, "step 5")
+    assert told.read_text() == "0.2500 step 5"
+    shown = board.Board(2)
+    shown.is_terminal = True
+    with shown:
+        shown.began("a")
+        shown.goes_on("a", told)
+        assert shown.bars["a"].n == 0.25
+        shown.ended("a", 0, 61.0, "")
+        assert told.read_text() == "0.5000 1 of 2 jobs"  # what this process says to its own parent
+    said = capsys.readouterr().err
+    assert "step 5" in said
+    assert "[1/2] done: a, 00:01:01" in said

@@ -1,0 +1,95 @@
+"""`-m`: every job is a process, so that DDP, failures and launchers of others do to it what they do to a single run.
+
+Each case here goes wrong, silently or with a crash, when the jobs share a process.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.commands import NO_DROPOUT, TINY, command, launch, summary
+
+TUNE = (*TINY, *NO_DROPOUT, "data=glue", "data.source=miniature", "data.task=rte", "trainer.max_epochs=1")
+PRETRAIN = (*TINY, *NO_DROPOUT, "trainer.max_steps=6", "trainer.max_epochs=-1", "data.validation_sequences=20")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+
+
+def runs(place: Path) -> dict[str, dict]:
+    return {file.parent.name: json.loads(file.read_text()) for file in place.glob("outputs/*/summary.json")}
+
+
+def test_a_job_that_fails_before_its_trainer_stops_no_other(tmp_path: Path) -> None:
+    """In the environment that a W&B agent leaves: no job writes into the run of its parent."""
+    tune = [word for word in TUNE if not word.startswith("data.task")]
+    variables = {"WANDB_RUN_ID": "parents", "WANDB_SWEEP_PARAM_PATH": str(tmp_path / "x.yaml"), "WANDB_PROJECT": "mine"}
+    done = launch(tmp_path, "-m", *tune, "data.task=nonsense,rte", "trainer=smoke", env=variables)
+    assert done.status == 1
+    assert "1 of 2 jobs failed" in done.err
+    assert "data.task='nonsense' is not possible: it may be cola" in done.err
+    assert "[2/2, 1 failed] done: " in done.err
+    (name,) = runs(tmp_path)
+    assert "-rte-" in name
+    (offline,) = (tmp_path / "outputs" / name / "wandb").glob("offline-run-*")
+    assert not offline.name.endswith("parents")
+    assert len(list(tmp_path.glob("multirun/*/*/logs/*.log"))) == 2
+    again = launch(tmp_path, "-m", *tune, "data.task=rte", "trainer=smoke")
+    assert again.status == 0
+    assert "finished before" in again.err
+
+
+def test_a_wrong_key_is_refused_before_any_job(tmp_path: Path) -> None:
+    done = command(tmp_path, "-m", *TUNE, "seed=0,1", "trainer.device=2")
+    assert done.status != 0
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["1,2", "2,1"])
+def test_numbers_of_devices_in_any_order(tmp_path: Path, order: str) -> None:
+    done = launch(tmp_path, "-m", *PRETRAIN, f"trainer.devices={order}", "rerun=true", "logger=csv")
+    assert done.status == 0, done.err
+    found = runs(tmp_path)
+    first, second = sorted(found, key=len)
+    assert [found[name]["cost"]["devices"] for name in (first, second)] == [int(n) for n in order.split(",")]
+    assert second == f"{first}-2"
+    weights = [load_file(tmp_path / "outputs" / name / "encoder/weights.safetensors") for name in (first, second)]
+    assert all(float((weights[0][key] - weights[1][key]).abs().max()) < 1e-4 for key in weights[0])
+
+
+@pytest.mark.slow
+def test_a_failed_job_with_two_processes_leaves_the_next_one_two(tmp_path: Path) -> None:
+    """Sharing a process, the ranks of the second job would be those of the first."""
+    done = launch(tmp_path, "-m", *PRETRAIN, "data.global_batch_size=1,8", "trainer.devices=2", "logger=csv")
+    assert done.status == 1
+    (record,) = runs(tmp_path).values()
+    assert (record["cost"]["devices"], record["cost"]["steps"]) == (2, 6)
+
+
+@pytest.mark.slow
+def test_under_torchrun_every_job_runs_once(tmp_path: Path) -> None:
+    done = launch(tmp_path, "-m", *PRETRAIN, "seed=0,1,2", "trainer.devices=1", "logger=csv", program=TORCHRUN)
+    assert done.status == 0, done.err
+    found = runs(tmp_path)
+    assert sorted(record["seed"] for record in found.values()) == [0, 1, 2]
+    assert all(record["cost"]["devices"] == 1 for record in found.values())
+    assert done.out.count("done  outputs/") == 3
+    assert len(list(tmp_path.glob("multirun/*/*/logs/*.log"))) == 3
+
+
+@pytest.mark.slow
+def test_all_of_glue_in_one_command(tmp_path: Path) -> None:
+    """The tasks that the source has are jobs, the others are rows that say why; a second start has nothing to do."""
+    suite = [word for word in TUNE if not word.startswith("data.task")]
+    done = launch(tmp_path, *suite, "jobs=2", "trainer=smoke", "logger=csv")
+    assert done.status == 0, done.err
+    folders = {path.name for path in (tmp_path / "outputs").iterdir()}
+    (own,) = {name for name in folders if name.startswith("bert_miniature-glue-s0-")}
+    record = summary(tmp_path / "outputs" / own)
+    assert record["status"] == "finished"
+    assert (tmp_path / "outputs" / own / "table.md").is_file()
+    assert "miniature" in done.out
+    again = launch(tmp_path, *suite, "jobs=2", "trainer=smoke", "logger=csv")
+    assert again.status == 0
+    assert "started" not in again.err

@@ -1,0 +1,308 @@
+"""Pre-training inside a transfer run: which encoder it means, made once, whoever needs it and whoever dies."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+from datamodules.task import fingerprint
+from sweeps.encoders import differences, planned_facts
+from sweeps.pretraining import alone, command_line, quoted
+from tests.commands import TINY, command, launch, start, summary, the_run
+from tests.conftest import CONF, options
+
+BUDGET = ("pretrain=miniature", "pretrain.trainer.max_steps=6", "pretrain.trainer.max_epochs=-1")
+TRANSFER = ("data=glue", "data.source=miniature", "data.task=rte", "trainer=smoke", "logger=csv", *TINY)
+SMALL = ("pretrain.trainer.accelerator=cpu", "pretrain.data.validation_sequences=20", *BUDGET)
+RECIPES = [name for name in options("pretrain") if name != "none"]
+
+
+def compose(*overrides: str) -> Any:
+    """A configuration with its choices, inside an open Hydra: `command_line` composes too."""
+    cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+@pytest.fixture
+def opened() -> Iterator[None]:
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        yield
+
+
+# ---- which encoder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("model=bert_mini", "model.vocab_size=8000", "text.objective.masking=100/0/0", "seed=3", "pretrain.seed=5"),
+        ("pretrain.data.max_length=32", "data.max_length=64", "pretrain.trainer.max_steps=7", "data.source=a folder"),
+        ("pretrain.data.files=[a.txt,'b, c.txt']", "model.optimizer.betas=[0.9,0.98]", "trainer.precision=32-true"),
+        ("trainer@pretrain.trainer=smoke", "model.nsp=false", "text.objective.pairs=full_sentences"),
+    ],
+)
+def test_the_child_composes_what_stands_in_the_recipe(recipe: str, more: tuple[str, ...]) -> None:
+    """Nested and as a run of its own: the same values, every reference resolved."""
+    cfg = compose(f"pretrain={recipe}", "data=glue", "data.task=rte", *more)
+    inner = alone(cfg)
+    wanted = OmegaConf.to_container(inner, resolve=True)
+    child = compose(*command_line(cfg))
+    got = OmegaConf.to_container(child, resolve=True)
+    assert isinstance(wanted, dict)
+    assert isinstance(got, dict)
+    for node in ("model", "text", "data", "trainer", "seed", "init_from"):
+        assert got[node] == wanted[node], node
+    recipe_says = OmegaConf.to_container(cfg.pretrain, resolve=True)
+    assert isinstance(recipe_says, dict)
+    assert wanted["data"] == recipe_says["data"]
+    assert (wanted["seed"], wanted["data"]["seed"]) == (recipe_says["seed"], recipe_says["seed"])
+
+
+def mark(*overrides: str) -> str:
+    cfg = compose(*TRANSFER, *SMALL, *overrides)
+    return fingerprint(planned_facts(alone(cfg)))
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=7",
+        "data.task=cola",
+        "data.max_length=40",
+        "model.finetuning.lr=1e-5",
+        "pretrain.trainer.devices=2",
+        "pretrain.data.eval_batch_size=7",
+        "pretrain.trainer.log_every_n_steps=3",
+        "cache_dir=elsewhere",
+        "trainer.max_epochs=9",
+        "logger=offline",
+    ],
+)
+def test_what_an_encoder_does_not_depend_on(override: str) -> None:
+    assert mark(override) == mark()
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize(
+    "override",
+    [
+        "pretrain.seed=7",
+        "pretrain.trainer.max_steps=7",
+        "pretrain.trainer.precision=bf16-mixed",
+        "pretrain.data.max_length=32",
+        "pretrain.data.global_batch_size=16",
+        "model.dropout=0.2",
+        "model.optimizer.lr=1e-2",
+        "text.objective.masking=100/0/0",
+        "text.tokenizer.lowercase=false",
+    ],
+)
+def test_what_an_encoder_depends_on(override: str) -> None:
+    assert mark(override) != mark()
+
+
+@pytest.mark.usefixtures("opened")
+def test_the_text_itself_decides(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+
+    def mark_of(text: str) -> str:
+        file.write_text(text)
+        cfg = compose(*TRANSFER, "pretrain=corpus", f"pretrain.data.files=[{file}]", "pretrain.trainer.max_steps=5")
+        return fingerprint(planned_facts(alone(cfg)))
+
+    assert mark_of("One.\n\nTwo.\n") == mark_of("One.\n\nTwo.\n") != mark_of("One.\n\nThree.\n")
+
+
+def test_values_survive_the_command_line() -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    values = [
+        None,
+        True,
+        1,
+        1e-05,
+        "",
+        "a b",
+        "it's",
+        "x=y",
+        "(a)",
+        "80/10/10",
+        "null",
+        "1",
+        "${a}",
+        [1, "b,c"],
+        {"a": [None]},
+    ]
+    for value in values:
+        if value == "${a}":  # an interpolation: resolved before
+            continue
+        (parsed,) = OverridesParser.create().parse_overrides([f"k={quoted(value)}"])
+        assert parsed.value() == value, value
+
+
+def test_differences_name_the_key_and_both_values() -> None:
+    lines = differences({"a": {"b": 1, "c": 2}, "d": None}, {"a": {"b": 1, "c": 3}})
+    assert lines == ["a.c: 2 here, 3 there", "d: None here, 'nothing' there"]
+
+
+# ---- made once -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the encoder of TRANSFER and SMALL has been made by a transfer run."""
+    place = tmp_path_factory.mktemp("workplace")
+    done = command(place, *TRANSFER, *SMALL)
+    assert done.status == 0, done.err
+    assert "pre-trains encoders/" in done.out
+    return place
+
+
+def test_a_transfer_pre_trains_first_and_says_where_it_starts(workplace: Path) -> None:
+    (encoder,) = (workplace / "encoders").glob("*/encoder")
+    told = yaml.safe_load((encoder / "encoder.yaml").read_text())
+    record = summary(the_run(workplace))
+    assert encoder.parent.name == told["fingerprint"] == record["encoder_fingerprint"]
+    assert record["start"] == f"encoder encoders/{told['fingerprint']}/encoder (fingerprint {told['fingerprint']})"
+    assert told["steps"] == 6
+    assert summary(encoder.parent)["cost"]["steps"] == 6
+
+
+def test_the_same_encoder_is_not_made_twice(workplace: Path) -> None:
+    done = command(workplace, *TRANSFER, *SMALL, "seed=1")
+    assert done.status == 0, done.err
+    assert "pre-trains" not in done.out
+    assert len(list((workplace / "encoders").glob("*/encoder"))) == 1
+
+
+def test_a_pre_training_of_its_own_has_the_same_fingerprint_and_is_found(workplace: Path, tmp_path: Path) -> None:
+    flat = ("data=miniature", "data.validation_sequences=20", "trainer.max_steps=6", "trainer.max_epochs=-1")
+    done = command(tmp_path, *flat, *TINY, "logger=csv")
+    assert done.status == 0, done.err
+    (encoder,) = (workplace / "encoders").glob("*/encoder")
+    assert summary(the_run(tmp_path))["encoder_fingerprint"] == encoder.parent.name
+    explained = command(tmp_path, *TRANSFER, *SMALL, "explain=true").out
+    assert explained.strip() == f"encoder {encoder.parent.name}: there, outputs/{the_run(tmp_path).name}/encoder"
+
+
+def test_explain_says_what_differs_and_trains_nothing(workplace: Path) -> None:
+    before = sorted(path.name for path in (workplace / "outputs").iterdir())
+    out = command(workplace, *TRANSFER, *SMALL, "explain=true", "model.dropout=0.3", "pretrain.seed=4").out
+    assert "model.dropout: 0.3 here, 0.1 there" in out
+    assert "seed: 4 here, 0 there" in out
+    assert out.count(" here, ") == 2
+    assert sorted(path.name for path in (workplace / "outputs").iterdir()) == before
+
+
+def test_explain_of_a_run_without_pre_training_is_refused(tmp_path: Path) -> None:
+    assert "explain=true" in command(tmp_path, *TRANSFER, "explain=true").refusal
+
+
+def test_two_starts_are_refused(tmp_path: Path) -> None:
+    assert (
+        "init_from=scratch and pretrain=miniature" in command(tmp_path, *TRANSFER, *SMALL, "init_from=scratch").refusal
+    )
+
+
+def test_a_failed_pre_training_is_told_with_its_own_words(tmp_path: Path) -> None:
+    done = command(tmp_path, *TRANSFER, *SMALL, "pretrain.data.max_length=500")
+    assert done.status == 2
+    assert "pretrain=miniature failed" in done.err
+    assert "data.max_length" in done.err
+    assert not list((tmp_path / "encoders").glob("*.lease"))
+
+
+# ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+def lines(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, (out, err)
+    return out
+
+
+def until(condition: Any, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_many_jobs_make_one_encoder_and_the_first_may_be_killed(tmp_path: Path) -> None:
+    """Five runs need it at once. The one that makes it is killed with all of its processes; another goes on."""
+    env = {"SIDE_BY_SIDE_LEASE_SECONDS": "3"}
+    budget = ("pretrain.trainer.max_steps=1400", "pretrain.data.global_batch_size=2", "pretrain.data.max_length=16")
+    words = (*TRANSFER, *SMALL, *budget)
+    first = start(tmp_path, *words, "seed=0", env=env)
+    until(lambda: list(tmp_path.glob("encoders/*/checkpoints/last.ckpt")))  # written at step 500
+    others = [start(tmp_path, *words, f"seed={seed}", env=env) for seed in range(1, 5)]
+    (lease,) = tmp_path.glob("encoders/*.lease")
+    claim = json.loads(lease.read_text())
+    assert claim["pid"] == first.pid
+    until(lambda: other_waits(others[0]), 60)
+    children = [int(pid) for pid in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()]
+    assert children
+    for pid in (first.pid, *children):
+        os.kill(pid, signal.SIGKILL)
+    first.communicate()
+    said = [lines(process) for process in others]
+    assert sum("pre-trains" in out for out in said) == 1
+    assert all("waits for encoders/" in out for out in said if "pre-trains" not in out)
+    (record,) = tmp_path.glob("encoders/*/summary.json")
+    assert json.loads(record.read_text())["cost"]["steps"] == 1400
+    log = next(record.parent.glob("logs/*.log")).read_text()
+    assert "continues from" in log
+    fingerprints = {summary(run)["encoder_fingerprint"] for run in (tmp_path / "outputs").iterdir()}
+    assert fingerprints == {record.parent.name}
+    assert len(list((tmp_path / "outputs").glob("*/summary.json"))) == 4
+
+
+def other_waits(process: subprocess.Popen[str]) -> bool:
+    """Whether a run got as far as having a child or sleeping: it is past its imports after some seconds."""
+    assert process.poll() is None
+    return float(Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) > 200  # 2 s of CPU
+
+
+@pytest.mark.slow
+def test_work_goes_on_when_only_its_holder_is_killed(tmp_path: Path) -> None:
+    env = {"SIDE_BY_SIDE_LEASE_SECONDS": "3"}
+    budget = ("pretrain.trainer.max_steps=1400", "pretrain.data.global_batch_size=2", "pretrain.data.max_length=16")
+    first = start(tmp_path, *TRANSFER, *SMALL, *budget, env=env)
+    until(lambda: list(tmp_path.glob("encoders/*/metrics.csv")))
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    done = launch(tmp_path, *TRANSFER, *SMALL, *budget, "seed=1", env=env)
+    assert done.status == 0, done.err
+    assert "waits for encoders/" in done.out
+    assert "pre-trains" not in done.out
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_first_process_pre_trains_and_all_use_it(tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0")
+    done = launch(tmp_path, *TRANSFER, *SMALL, "trainer.devices=2", program=torchrun)
+    assert done.status == 0, done.err
+    assert done.out.count("pre-trains encoders/") == 1
+    (encoder,) = (tmp_path / "encoders").glob("*/encoder")
+    record = summary(the_run(tmp_path))
+    assert record["encoder_fingerprint"] == encoder.parent.name
+    assert record["cost"]["devices"] == 2
+    assert summary(encoder.parent)["cost"]["devices"] == 1
