@@ -19,7 +19,7 @@ from sweeps.encoders import explain
 from sweeps.errands import predict, prepare
 from sweeps.lease import kept_alive
 from sweeps.pretraining import pretrained
-from sweeps.runs import Run, check_followers, plain, refusing, run_directory
+from sweeps.runs import Run, check_followers, check_switches, plain, refusing, run_directory
 from sweeps.suite import is_suite, run_suite
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
@@ -28,6 +28,7 @@ OmegaConf.register_new_resolver("run_dir", run_directory)
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     with refusing(Path(HydraConfig.get().runtime.output_dir)) as directory:
+        check_switches(cfg)
         if cfg.predict is not None:
             predict(Path(cfg.predict), cfg.input)
         elif is_suite(cfg):

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from datamodules.task import Refused
 from sweeps.jobs import Job, gpus_needed, rank_of, report_failures, run_jobs, visible_gpus
+from sweeps.runs import check_switches
 
 
 def command_flags() -> tuple[str, ...]:
@@ -32,6 +33,7 @@ def run_multirun(cfg: DictConfig, points: Sequence[tuple[str, Sequence[str], Dic
     if rank_of():  # under torchrun the first process starts all jobs, without the marks of torchrun
         return
     try:
+        check_switches(cfg)
         gpus = visible_gpus(str(cfg.trainer.accelerator))
         jobs = [
             Job(

@@ -86,6 +86,16 @@ def run_directory(*, _root_: DictConfig) -> str:
     return directory
 
 
+def check_switches(cfg: DictConfig) -> None:
+    """Refuse wrong values of the keys that decide what a command does."""
+    for key in ("resume", "rerun", "keep_checkpoints", "prepare", "explain"):
+        one_of(key, cfg[key], (True, False))
+    whole("jobs", cfg.jobs)
+    whole("seed", cfg.seed, 0)
+    if cfg.pretrain.recipe:
+        whole("pretrain.seed", cfg.pretrain.seed, 0)
+
+
 def check_followers(cfg: DictConfig) -> None:
     """Refuse a value that both sides need and that was set on the side that only follows."""
     for follower, owner in FOLLOWERS.items():
@@ -120,11 +130,8 @@ class Run:
         Raises:
             Refused: when an unfinished run is there and nobody said what to do with it.
         """
-        for key in ("resume", "rerun", "keep_checkpoints"):
-            one_of(key, cfg[key], (True, False))
-        whole("seed", cfg.seed, 0)
         if OmegaConf.is_missing(cfg.data, "task"):
-            raise Refused("data.task says which task: it may be cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli.")
+            raise Refused("data.task says which of the tasks: the chosen yaml of conf/data names them.")
         last = directory / "checkpoints" / "last.ckpt"
         run = cls(directory, last if cfg.resume and last.is_file() else None)
         if last.is_file() and not cfg.resume and not run.finished:

@@ -9,6 +9,7 @@ import torch
 import yaml
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from safetensors.torch import save_file
 
 import run
@@ -91,7 +92,9 @@ REFUSED: dict[str, list[str]] = {
     "+text.tokenizer.min_frequency=x": ["text.tokenizer.min_frequency='x'", WHOLE],
     "text.tokenizer.file=nowhere.txt": ["nowhere.txt", "tokenizer.json, a vocab.txt"],
     # data
-    "data=glue": ["data.task", "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli"],
+    "data=glue data.source=miniature data.task=ax": ["data.task='ax'", "data.task=mnli", "cola, sst2, mrpc"],
+    GLUE + "data.train_examples=0": ["data.train_examples=0", WHOLE],
+    GLUE + "data.train_examples=5000": ["data.train_examples=5000", "from 1 to "],
     "data=glue data.source=miniature data.task=squad": ["data.task='squad'", "cola, sst2, mrpc, stsb, qqp, mnli, qnli"],
     "data=glue data.task=qqp data.source=miniature": ["glue, config qqp", "sst2, cola, rte, stsb, mnli"],
     GLUE + "data.source=nowhere": ["init_from", "an encoder directory"],
@@ -143,6 +146,14 @@ REFUSED: dict[str, list[str]] = {
     "resume=maybe": ["resume='maybe'", "True, False"],
     "rerun=maybe": ["rerun='maybe'", "True, False"],
     "keep_checkpoints=maybe": ["keep_checkpoints='maybe'", "True, False"],
+    "prepare=maybe": ["prepare='maybe'", "True, False"],
+    "explain=maybe": ["explain='maybe'", "True, False"],
+    "jobs=0": ["jobs=0", WHOLE],
+    "jobs=many": ["jobs='many'", WHOLE],
+    GLUE + "pretrain=miniature pretrain.seed=x": ["pretrain.seed='x'", "a whole number from 0 up"],
+    GLUE + "pretrain=miniature init_from=scratch": ["pretrain=miniature", "init_from=scratch"],
+    GLUE + "pretrain=corpus pretrain.data.source=hub pretrain.data.corpus=x": ["data.corpus='x'", "wikipedia"],
+    GLUE + "pretrain=miniature pretrain.trainer.precision=half": ["trainer.precision='half'", "auto"],
     # where a run starts
     "init_from=nowhere": ["init_from=nowhere", "does not exist", "an encoder directory"],
     "init_from=conf": ["init_from=conf", "neither", "an encoder directory"],
@@ -158,6 +169,7 @@ UNKNOWN: dict[str, list[str]] = {
     "colour=red": ["colour"],
     "model=bort": ["model/bort", "bert_large"],
     "data=glu": ["data/glu", "miniature"],
+    "pretrain=wiki": ["pretrain/wiki", "wikipedia"],
     "transfer=feature": ["transfer/feature", "finetune"],
     "trainer=quick": ["trainer/quick", "smoke"],
     "logger=printer": ["logger/printer", "offline"],
@@ -176,10 +188,14 @@ def refusal(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     def train(*_: object, **__: object) -> None:
         raise NotRefusedError
 
+    def begin(directory: Path, cfg: DictConfig) -> None:
+        run.check_switches(cfg)
+        run.execute(cfg, Run.open(directory, cfg))
+
     def refusal(*overrides: str) -> str:
         cfg = compose("trainer=smoke", *CPU, cache, *overrides)
         with pytest.raises(SystemExit) as end, refusing(tmp_path / "run") as directory:
-            run.execute(cfg, Run.open(directory, cfg))
+            begin(directory, cfg)
         assert end.value.code == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ")
