@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -35,6 +35,5 @@ class ProcessLauncher(Launcher):
 
         loader = self.hydra_context.config_loader
         configurations = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        names = [",".join(filter_overrides(overrides)) for overrides in job_overrides]
-        run_multirun(self.config, list(zip(names, job_overrides, configurations, strict=True)))
+        run_multirun(self.config, list(zip(job_overrides, configurations, strict=True)))
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]

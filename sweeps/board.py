@@ -10,7 +10,7 @@ from typing import Self
 from tqdm import tqdm
 
 PROGRESS = "SIDE_BY_SIDE_PROGRESS"  # variable with the file into which a job writes how far it is: "<share> <doing>"
-BAR = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining} {postfix}"
+BAR = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
 
 
 def tell(share: float, doing: str) -> None:

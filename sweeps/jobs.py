@@ -137,38 +137,54 @@ def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Se
     """
     whole("jobs", at_once)
     logs.mkdir(parents=True, exist_ok=True)
-    outcomes: dict[int, Outcome] = {}
-    running: dict[int, Running] = {}
-    waiting, free = deque(enumerate(jobs)), list(gpus)
-    with Board(len(jobs)) as board, tempfile.TemporaryDirectory() as progress, stopping(running):
-        while waiting or running:
-            busy = {other.job.directory for other in running.values()}
-            while waiting and len(running) < at_once and waiting[0][1].directory not in busy:
-                number, job = waiting[0]
-                if not job.finished and len(free) < job.devices:
-                    break
-                waiting.popleft()
-                if job.finished:
-                    outcomes[number] = Outcome(job, 0)
-                    board.ended(job.name, 0, 0.0, "finished before")
-                    continue
-                given, free = free[: job.devices], free[job.devices :]
-                log = logs / f"{number}-{file_name(job.name)}.log"
-                running[number] = start(job, log, Path(progress) / str(number), given, group, at_once)
-                busy.add(job.directory)
-                board.began(job.name)
-            for number, one in list(running.items()):
-                status = one.process.poll()
-                if status is None:
-                    board.goes_on(one.job.name, one.progress)
-                    continue
-                del running[number]
-                free += one.gpus
-                seconds = time.monotonic() - one.since
-                outcomes[number] = Outcome(one.job, status, seconds, one.log)
-                board.ended(one.job.name, status, seconds, str(one.log) if status else "")
-            time.sleep(0.1)
-    return [outcomes[number] for number in range(len(jobs))]
+    with tempfile.TemporaryDirectory() as told, Board(len(jobs)) as board:
+        pool = Pool(board, at_once, logs, Path(told), group, list(gpus))
+        waiting = deque(enumerate(jobs))
+        with stopping(pool.running):
+            while waiting or pool.running:
+                while waiting and pool.has_room(waiting[0][1]):
+                    pool.begin(*waiting.popleft())
+                pool.collect()
+                time.sleep(0.1)
+    return [pool.outcomes[number] for number in range(len(jobs))]
+
+
+class Pool:
+    """Jobs under way, by their numbers, and how the others ended."""
+
+    def __init__(self, board: Board, at_once: int, logs: Path, told: Path, group: str, free: list[str]) -> None:
+        self.board, self.at_once, self.logs, self.told, self.group, self.free = board, at_once, logs, told, group, free
+        self.running: dict[int, Running] = {}
+        self.outcomes: dict[int, Outcome] = {}
+
+    def has_room(self, job: Job) -> bool:
+        """Whether a job may begin now: a process, its GPUs and its place are free."""
+        taken = any(other.job.directory == job.directory for other in self.running.values())
+        return not taken and (job.finished or (len(self.running) < self.at_once and len(self.free) >= job.devices))
+
+    def begin(self, number: int, job: Job) -> None:
+        """Start a job, unless it has finished before."""
+        if job.finished:
+            self.outcomes[number] = Outcome(job, 0)
+            self.board.ended(job.name, 0, 0.0, "finished before")
+            return
+        given, self.free = self.free[: job.devices], self.free[job.devices :]
+        log = self.logs / f"{number}-{file_name(job.name)}.log"
+        self.running[number] = start(job, log, self.told / str(number), given, self.group, self.at_once)
+        self.board.began(job.name)
+
+    def collect(self) -> None:
+        """Note which jobs have ended, and how far the others are."""
+        for number, one in list(self.running.items()):
+            status = one.process.poll()
+            if status is None:
+                self.board.goes_on(one.job.name, one.progress)
+                continue
+            del self.running[number]
+            self.free += one.gpus
+            seconds = time.monotonic() - one.since
+            self.outcomes[number] = Outcome(one.job, status, seconds, one.log)
+            self.board.ended(one.job.name, status, seconds, str(one.log) if status else "")
 
 
 def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_once: int) -> Running:

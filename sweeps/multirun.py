@@ -24,8 +24,14 @@ def command_flags() -> tuple[str, ...]:
     return (*(word for flag, value in found if value for word in (flag, value)), *search)
 
 
-def run_multirun(cfg: DictConfig, points: Sequence[tuple[str, Sequence[str], DictConfig]]) -> None:
-    """Run each point (its name, overrides and configuration) as a job; one place is never two jobs' at once.
+def short_names(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """What tells each job from the others: the overrides that not all of them have."""
+    shared = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    return [",".join(word for word in overrides if word not in shared) or "job" for overrides in jobs]
+
+
+def run_multirun(cfg: DictConfig, points: Sequence[tuple[Sequence[str], DictConfig]]) -> None:
+    """Run each point (its overrides and configuration) as a job; one place is never two jobs' at once.
 
     Raises:
         SystemExit: 1 if any job failed, 2 if they cannot be run at all.
@@ -35,6 +41,7 @@ def run_multirun(cfg: DictConfig, points: Sequence[tuple[str, Sequence[str], Dic
     try:
         check_switches(cfg)
         gpus = visible_gpus(str(cfg.trainer.accelerator))
+        names = short_names([overrides for overrides, _ in points])
         jobs = [
             Job(
                 name,
@@ -43,7 +50,7 @@ def run_multirun(cfg: DictConfig, points: Sequence[tuple[str, Sequence[str], Dic
                 gpus_needed(point.trainer.devices, gpus, cfg.jobs),
                 point.rerun,
             )
-            for name, overrides, point in points
+            for name, (overrides, point) in zip(names, points, strict=True)
         ]
         folder = Path(cfg.hydra.sweep.dir)
         outcomes = run_jobs(jobs, cfg.jobs, folder / "logs", folder.name, gpus)

@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from sweeps.multirun import short_names
 from tests.commands import NO_DROPOUT, TINY, command, launch, summary
 
 TUNE = (*TINY, *NO_DROPOUT, "data=glue", "data.source=miniature", "data.task=rte", "trainer.max_epochs=1")
 PRETRAIN = (*TINY, *NO_DROPOUT, "trainer.max_steps=6", "trainer.max_epochs=-1", "data.validation_sequences=20")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+
+
+def test_jobs_are_named_by_what_differs() -> None:
+    jobs = [["data=glue", "seed=0", "model=bert"], ["data=glue", "seed=1", "model=bert"]]
+    assert short_names(jobs) == ["seed=0", "seed=1"]
+    assert short_names([["data=glue", "seed=0"]]) == ["data=glue,seed=0"]
+    assert short_names([["a=1"], ["a=1"]]) == ["job", "job"]
 
 
 def runs(place: Path) -> dict[str, dict]:
