@@ -115,10 +115,10 @@ class TextDataModule(L.LightningDataModule, ABC):
             return Share()
         return Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
 
-    def train_loader(self, examples: Examples) -> BatchLoader:
+    def train_loader(self, examples: Examples, unequal: bool = False) -> BatchLoader:
         """Shuffled batches for training."""
         workers = pick_workers(self.workers)
-        return BatchLoader(examples, self.global_batch_size, self.seed, self.share, workers, pin=workers > 0)
+        return BatchLoader(examples, self.global_batch_size, self.seed, self.share, workers, workers > 0, unequal)
 
     def eval_loader(self, examples: Examples) -> EvaluationLoader:
         """Each example once."""

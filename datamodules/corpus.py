@@ -3,22 +3,28 @@
 Documents and sentences matter: the next-sentence task needs both (a shuffled list of sentences will not do).
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from datamodules import sources, text_files
-from datamodules.base import TextDataModule, once
-from datamodules.corpora import SENTENCES, Layout, find, headed, held_out
-from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader
-from datamodules.objectives import Objective, TokenizedCorpus
+from datamodules.base import TextDataModule
+from datamodules.corpora import PUNCTUATION, choose, divided, headed, sentences
+from datamodules.corpus_examples import CorpusExamples, describe
+from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader, Passes
+from datamodules.objectives import Objective
+from datamodules.preparation import Cutter, prepare, progress, watched
+from datamodules.shards import ShardWriter, Split
 from datamodules.task import Refused, Task, real, whole
-from datamodules.tokenization import Vocabulary, WordPiece, encode_all
+from datamodules.tokenization import WordPiece, id_type
+
+WAYS = {  # what to do about too few documents, for rows and for one's own files
+    False: "it may have at least two, one a row",
+    True: "data.documents says where they end (blank_line, line or file), and there may be at least two",
+}
 
 
 class Corpus(TextDataModule):
@@ -27,7 +33,10 @@ class Corpus(TextDataModule):
     Args:
         corpus: a name of CORPORA, or a repository `owner/name` or `owner/name:config` whose rows have a column `text`,
             one document each.
-        files: one's own .txt files instead: UTF-8, one sentence a line, a blank line between documents.
+        files: one's own .txt files instead: UTF-8.
+        documents: where a document ends, None: as docs/formats.md says of the corpus. Rows: row | heading. One's own
+            files: blank_line | line | file.
+        sentences: the rule that splits documents, None: the corpus's own. lines | punctuation | words.
         objective: cuts and corrupts sequences; the model's yaml chooses it.
         max_length: tokens of a sequence, special ones included.
         validation_sequences: at most so many sequences are evaluated, evenly spread; the same ones every time.
@@ -47,6 +56,8 @@ class Corpus(TextDataModule):
         seed: int,
         cache_dir: str,
         files: Sequence[str] | str | None = None,
+        documents: str | None = None,
+        sentences: str | None = None,
         validation_sequences: int = 2000,
         long_length: int | None = None,
         long_share: float = 0.1,
@@ -58,106 +69,99 @@ class Corpus(TextDataModule):
         self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
         self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
-        self.layout = (
-            Layout("", sentences="lines", validation=None)
-            if self.files
-            else find("miniature" if source == "miniature" else corpus)
-        )
+        self.layout = choose("miniature" if source == "miniature" else corpus, bool(self.files), documents, sentences)
         self.task = Task("corpus", "pretraining", test_sets=(), max_length=max(max_length, long_length or 0))
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
     def identity(self) -> dict:
+        rule = self.layout.sentences
+        read = {"documents": self.layout.documents, "sentences": rule}
+        if rule == "punctuation":
+            read["sentences"] = f"{rule} {PUNCTUATION}"
         if self.files:
-            return {"files": text_files.file_identity(self.files)}
+            return {"files": text_files.file_identity(self.files), **read}
         splits = ["train", *([self.layout.validation] if self.layout.validation else [])]
-        read = sources.identity(self.source, self.layout.repository, self.layout.config, splits)
-        return {**read, "documents": self.layout.documents, "sentences": self.layout.sentences}
+        return {**sources.identity(self.source, self.layout.repository, self.layout.config, splits), **read}
 
-    def texts(self, split: str) -> Iterator[str]:
-        """Documents of `train` or `validation`, as text."""
-        own = self.layout.validation
-        if own is not None:
-            yield from self.read("train" if split == "train" else own)
-            return
-        for text in self.read("train"):
-            if held_out(text) == (split == "validation"):
-                yield text
-
-    def read(self, split: str) -> Iterator[str]:
-        """Documents of a split of the source."""
+    def read(self, split: str, what: str) -> Iterator[str]:
+        """Documents of a split of the source; a progress bar says `what` that is for."""
         if self.files:
-            yield from text_files.read_texts(self.files)
+            bar = progress(what, "B", text_files.size_of(self.files))
+            texts = text_files.read_texts(self.files, self.layout.documents)
+            yield from watched(texts, bar, lambda text: len(text.encode()))
             return
         layout = self.layout
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
         if "text" not in rows.column_names:
             raise Refused(f"{layout.repository} has no column 'text', only {', '.join(rows.column_names)}.")
+        bar = progress(what, "row", len(rows))
         texts = (
-            text_of(row, number, f"{layout.repository} {split}") for number, row in enumerate(cast("Iterable", rows))
+            text_of(row, number, f"{layout.repository} {split}")
+            for number, row in enumerate(watched(cast("Iterable", rows), bar))
         )
         yield from headed(texts) if layout.documents == "heading" else texts
 
-    def sentences(self, text: str) -> list[str]:
-        """A document's sentences, without blank ones."""
-        parts = chain.from_iterable(SENTENCES[self.layout.sentences](p) for p in text.split("\n\n"))
-        return [part for part in parts if part.strip()]
-
     def training_texts(self) -> Iterator[str]:
-        return chain.from_iterable(self.sentences(text) for text in self.texts("train"))
+        texts = self.read("train", "learning the vocabulary")
+        if self.layout.validation:
+            return texts
+        return (text for split, text in divided(texts) if split == "train")
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
-        directory = self.tokens_dir
+        """Splits that lie apart are read one by one; one that is held out of the other is written beside it."""
+        own, what = self.layout.validation, "cutting into tokens"
+        if own is None:
+            self.write(tokenizer, divided(self.read("train", what)), "train", "validation")
+        else:
+            self.write(tokenizer, (("train", text) for text in self.read("train", what)), "train")
+            self.write(tokenizer, (("validation", text) for text in self.read(own, what)), "validation")
         for split in ("train", "validation"):
-            once(directory / split, lambda path, split=split: self.tokenize(tokenizer, split, path))
-            if len(read_tokens(directory / split)) == 0:
-                raise Refused(f"the corpus has no document for {split}: documents are separated by a blank line.")
+            if not Split(self.directory(split)).shards:
+                raise Refused(f"the corpus has no document for {split}: {WAYS[bool(self.files)]}.")
 
-    def tokenize(self, tokenizer: Tokenizer, split: str, directory: Path) -> None:
-        """tokens.npy (raw ids), sentences.npy, documents.npy; memory grows with the number of sentences only."""
-        lengths, counts = array("q"), array("q")
+    def write(self, tokenizer: Tokenizer, documents: Iterator[tuple[str, str]], *splits: str) -> None:
+        """Leave the splits in the cache, if they are not there yet."""
+        if all((self.directory(split) / "index.json").exists() for split in splits):
+            return
+        dtype = id_type(tokenizer)
+        size = tokenizer.get_vocab_size()
+        writers = {split: ShardWriter(self.directory(split), dtype.__name__, size) for split in splits}
+        prepare(documents, writers, Cutter(tokenizer, partial(sentences, rule=self.layout.sentences), dtype))
 
-        def flat() -> Iterator[str]:
-            for text in self.texts(split):
-                sentences = self.sentences(text)
-                counts.append(len(sentences))
-                yield from sentences
-
-        with (directory / "tokens.bin").open("wb") as file:
-            for ids in encode_all(tokenizer, flat()):
-                file.write(ids.tobytes())
-                lengths.append(len(ids))
-        # Sentences of nothing but unknown white space have no tokens; they and documents without any are left out.
-        sizes = np.frombuffer(lengths, dtype=np.int64) if lengths else np.zeros(0, dtype=np.int64)
-        owner = np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64))
-        kept = np.bincount(owner[sizes > 0], minlength=len(counts))
-        np.save(directory / "sentences.npy", np.concatenate([[0], np.cumsum(sizes[sizes > 0])]).astype(np.int64))
-        np.save(directory / "documents.npy", np.concatenate([[0], np.cumsum(kept[kept > 0])]).astype(np.int64))
-        (directory / "dtype").write_text("uint16" if tokenizer.get_vocab_size() <= 1 << 16 else "int32")
+    def directory(self, split: str) -> Path:
+        """Where a split's shards are."""
+        return self.tokens_dir / "shards" / split
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
+        """Lightning asks for each stage; what is planned once serves all."""
+        if self.card:
+            return
         vocabulary = self.vocabulary()
-        corpus = read_tokens(self.tokens_dir / "train")
-        held = read_tokens(self.tokens_dir / "validation")
-        self.train_examples = CorpusExamples(corpus, self.objective, vocabulary, self.max_length, self.seed)
+        train, held = Split(self.directory("train")), Split(self.directory("validation"))
+        self.train_examples = CorpusExamples(train, self.objective, vocabulary, self.max_length, self.seed)
         self.val_examples = CorpusExamples(
-            held, self.objective.yardstick(), vocabulary, self.max_length, 0, self.validation_sequences
+            [held.sample()], self.objective.yardstick(), vocabulary, self.max_length, 0, self.validation_sequences
         )
-        self.card = describe(corpus, held, vocabulary)
+        self.card = {**describe(train, held, vocabulary), **self.train_examples.figures()}
 
-    def train_dataloader(self) -> BatchLoader | Curriculum:
-        first, total = self.train_loader(self.train_examples), self.trainer.max_steps if self.trainer else -1
-        if self.long_length is None:
-            return first
-        if total < 1:
-            raise Refused(f"data.long_length={self.long_length} needs a number of steps: trainer.max_steps from 1 up.")
-        corpus, vocabulary = self.train_examples.corpus, self.train_examples.vocabulary
-        long = CorpusExamples(corpus, self.objective, vocabulary, self.long_length, self.seed)
-        return Curriculum(first, self.train_loader(long), round(total * (1 - self.long_share)), total)
+    def train_dataloader(self) -> BatchLoader | Passes | Curriculum:
+        examples, total = self.train_examples, self.trainer.max_steps if self.trainer else -1
+        large = len(examples.groups) > 1
+        first = self.train_loader(examples, unequal=large)
+        if self.long_length is not None:
+            if total < 1:
+                raise Refused(
+                    f"data.long_length={self.long_length} needs a number of steps: trainer.max_steps from 1 up."
+                )
+            long = CorpusExamples(examples.groups, self.objective, examples.vocabulary, self.long_length, self.seed)
+            return Curriculum(first, self.train_loader(long, large), round(total * (1 - self.long_share)), total)
+        share = len(examples.corpus.tokens) / self.card["tokens"]  # of the group that has been planned
+        return Passes(first, round(first.num_steps / share)) if large else first
 
     def val_dataloader(self) -> EvaluationLoader:
         return self.eval_loader(self.val_examples)
@@ -172,58 +176,3 @@ def text_of(row: dict, number: int, where: str) -> str:
     if not isinstance(row["text"], str):
         raise Refused(f"{where}, row {number}: 'text' is {row['text']!r}; it may be text only.")
     return row["text"]
-
-
-class CorpusExamples:
-    """A tokenised corpus as the sequences of one epoch."""
-
-    def __init__(
-        self,
-        corpus: TokenizedCorpus,
-        objective: Objective,
-        vocabulary: Vocabulary,
-        max_length: int,
-        seed: int,
-        limit: int | None = None,
-    ) -> None:
-        self.corpus, self.objective, self.vocabulary = corpus, objective, vocabulary
-        self.max_length, self.seed, self.limit = max_length, seed, limit
-        self.epoch, self.rows = -1, np.zeros((0, 5), dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def begin(self, epoch: int) -> None:
-        if epoch != self.epoch:
-            self.rows = self.objective.plan(self.corpus, self.max_length, self.seed, epoch)
-            if self.limit and len(self.rows) > self.limit:
-                self.rows = self.rows[np.linspace(0, len(self.rows) - 1, self.limit).astype(int)]
-            self.epoch = epoch
-
-    def batch(self, rows: np.ndarray, epoch: int) -> dict:
-        keys = [(self.seed, epoch, int(row)) for row in rows]
-        return self.objective.batch(self.corpus, self.vocabulary, self.rows[rows], keys)
-
-
-def read_tokens(directory: Path) -> TokenizedCorpus:
-    """What `Corpus.tokenize` wrote, memory-mapped."""
-    file, dtype = directory / "tokens.bin", (directory / "dtype").read_text()
-    tokens = np.memmap(file, dtype=dtype, mode="r") if file.stat().st_size else np.zeros(0, dtype=dtype)
-    return TokenizedCorpus(tokens, np.load(directory / "sentences.npy"), np.load(directory / "documents.npy"))
-
-
-def describe(train: TokenizedCorpus, held: TokenizedCorpus, vocabulary: Vocabulary) -> dict:
-    """The data card: sizes, and the two lines that any masked-LM loss is read against (nats per token)."""
-    counts = np.bincount(train.tokens, minlength=vocabulary.size)
-    shares = counts[counts > 0] / counts.sum()
-    return {
-        "documents": len(train),
-        "sentences": len(train.sentences) - 1,
-        "tokens": len(train.tokens),
-        "validation_tokens": len(held.tokens),
-        "vocabulary": vocabulary.size,
-        "vocabulary_used": int((counts > 0).sum()),
-        "unknown_share": float(counts[vocabulary.unk] / counts.sum()),
-        "ln_vocabulary": float(np.log(vocabulary.size)),
-        "unigram_entropy": float(-(shares * np.log(shares)).sum()),
-    }

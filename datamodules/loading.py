@@ -6,6 +6,7 @@ every example of an epoch is used once, whatever the number of processes, and th
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,21 +71,35 @@ class BatchLoader:
         global_batch_size: examples per optimiser step, over all ranks and micro-batches. An epoch's last batch is not
             dropped: the epoch is divided into as many steps as it takes, of sizes that differ by one at most.
         workers: processes that prepare batches ahead.
+        unequal: epochs have their own numbers of steps (see `Passes`); else the first one's number holds for all.
     """
 
     def __init__(
-        self, examples: Examples, global_batch_size: int, seed: int, share: Share, workers: int = 0, pin: bool = False
+        self,
+        examples: Examples,
+        global_batch_size: int,
+        seed: int,
+        share: Share,
+        workers: int = 0,
+        pin: bool = False,
+        unequal: bool = False,
     ) -> None:
         self.examples, self.seed, self.share, self.workers, self.pin = examples, seed, share, workers, pin
+        self.global_batch_size, self.unequal = global_batch_size, unequal
         examples.begin(0)
-        self.size = len(examples)
-        self.num_steps = max(1, -(-self.size // global_batch_size))
-        if self.size // self.num_steps < share.world * share.micro:
-            raise Refused(
-                f"data.global_batch_size={global_batch_size} over {self.size} examples gives no example to some of "
-                f"{share.world} processes x {share.micro} micro-batches: it may be larger, or the processes fewer."
-            )
+        self.divide()
         self.epoch, self.position = -1, 0
+
+    def divide(self) -> None:
+        """Into steps: the epoch that has begun."""
+        self.size = len(self.examples)
+        self.num_steps = max(1, -(-self.size // self.global_batch_size))
+        if self.size // self.num_steps < self.share.world * self.share.micro:
+            raise Refused(
+                f"data.global_batch_size={self.global_batch_size} over {self.size} examples gives no example to some "
+                f"of {self.share.world} processes x {self.share.micro} micro-batches: it may be larger, or the "
+                f"processes fewer."
+            )
 
     def __len__(self) -> int:
         return self.num_steps * self.share.micro
@@ -98,6 +113,8 @@ class BatchLoader:
         if self.position == 0:  # at the start of an iteration: code after its last yield would not run
             self.epoch += 1
         self.examples.begin(self.epoch)
+        if self.unequal:
+            self.divide()
         epoch, skip = self.epoch, self.position
         steps = Steps(
             np.array_split(self.order(epoch), self.num_steps), self.share, lambda rows: self.examples.batch(rows, epoch)
@@ -125,6 +142,37 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """A checkpoint falls on a step, so that a run may go on with other numbers of processes and micro-batches."""
         self.epoch, self.position = state["epoch"], state["position"] * self.share.micro // state["micro"]
+
+
+class Passes:
+    """A large corpus, whose groups follow each other as epochs of `loader`, as epochs of a fixed number of steps.
+
+    Lightning wants to know an epoch's length, and how many sequences all groups have is known only when all have been
+    planned. So it is told an estimate, and an epoch begins where the one before has ended, be that inside a group.
+
+    Args:
+        steps: about as many as a pass over the corpus takes.
+    """
+
+    def __init__(self, loader: BatchLoader, steps: int) -> None:
+        self.loader, self.length, self.position = loader, steps * loader.share.micro, 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[dict]:
+        for place, batch in zip(
+            range(self.position, self.length), chain.from_iterable(repeat(self.loader)), strict=False
+        ):
+            self.position = (place + 1) % self.length
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position, "micro": self.loader.share.micro, "loader": self.loader.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = state["position"] * self.loader.share.micro // state["micro"]
+        self.loader.load_state_dict(state["loader"])
 
 
 class Curriculum:

@@ -6,9 +6,8 @@ formats without next sentences.
 """
 
 import random
+from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Protocol, Self
 
@@ -17,35 +16,9 @@ import torch
 
 from datamodules import formats
 from datamodules.masking import Masking, generator
+from datamodules.shards import TokenizedCorpus
 from datamodules.task import Refused, one_of, real
 from datamodules.tokenization import Vocabulary
-
-
-@dataclass
-class TokenizedCorpus:
-    """Token ids of all documents, end to end.
-
-    Attributes:
-        tokens: (T,) ids, usually a memory map.
-        sentences: (sentences + 1,) where each sentence begins in `tokens`.
-        documents: (documents + 1,) where each document begins in `sentences`.
-    """
-
-    tokens: np.ndarray
-    sentences: np.ndarray
-    documents: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.documents) - 1
-
-    @cached_property
-    def ends(self) -> np.ndarray:
-        """(documents + 1,) where each document begins in `tokens`."""
-        return self.sentences[self.documents]
-
-    def starts(self, document: int) -> list[int]:
-        """Where the sentences of a document begin in `tokens`, and where the last one ends."""
-        return self.sentences[self.documents[document] : self.documents[document + 1] + 1].tolist()
 
 
 class Objective(Protocol):
@@ -57,6 +30,10 @@ class Objective(Protocol):
 
     def batch(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]) -> dict:
         """Rows of the plan -> a batch; `keys` seed each row's corruption."""
+        ...
+
+    def figures(self, rows: np.ndarray, batch: dict, vocabulary: Vocabulary) -> dict[str, float]:
+        """What the data card says of a sample: rows of the plan, and the batch made of them."""
         ...
 
     def yardstick(self) -> Self:
@@ -81,7 +58,8 @@ def truncate_pair(a: list[int], b: list[int], room: int, rng: random.Random) -> 
 def random_segment(corpus: TokenizedCorpus, document: int, length: int, rng: random.Random) -> list[int]:
     """Sentences from a random place of another document, up to `length` tokens or its end.
 
-    Ten draws try to find another document; the last one is taken even if it is the same.
+    Ten draws try to find another document; the last one is taken even if it is the same. `corpus` is what is planned at
+    once, one group of a large corpus.
     """
     other = document
     for _ in range(10):
@@ -206,14 +184,31 @@ class MaskedLanguageModel:
 
     def plan(self, corpus: TokenizedCorpus, max_length: int, seed: int, epoch: int) -> np.ndarray:
         """(sequences, 5) int64, see `Row`."""
-        rows: list[Row] = []
+        flat = array("q")  # a tenth of the memory of as many Python tuples
+        for row in self.rows(corpus, max_length, seed, self.drawn(epoch)):
+            flat.extend(row)
+        return np.frombuffer(flat, dtype=np.int64).reshape(-1, 5) if flat else np.zeros((0, 5), dtype=np.int64)
+
+    def rows(self, corpus: TokenizedCorpus, max_length: int, seed: int, epoch: int) -> Iterator[Row]:
         if self.pairs != "segment_pair":
-            rows.extend(full_sentences(corpus, max_length - 2, cross=self.pairs == "full_sentences"))
-        else:
-            for document in range(len(corpus)):
-                rng = random.Random(f"{seed}/{self.drawn(epoch)}/{document}")
-                rows.extend(segment_pairs(corpus, document, max_length - 3, rng, self.short_probability, self.balanced))
-        return np.array(rows, dtype=np.int64).reshape(-1, 5)
+            yield from full_sentences(corpus, max_length - 2, cross=self.pairs == "full_sentences")
+            return
+        for document in range(len(corpus)):
+            rng = random.Random(f"{seed}/{epoch}/{corpus.first + document}")
+            yield from segment_pairs(corpus, document, max_length - 3, rng, self.short_probability, self.balanced)
+
+    def figures(self, rows: np.ndarray, batch: dict, vocabulary: Vocabulary) -> dict[str, float]:
+        """Of pairs, the share of random ones; of all tokens, the share to predict, and what stands in their place."""
+        labels = batch["masked_labels"]
+        seen = batch["tokens"][batch["masked_positions"]]
+        masked, same = ((seen == other).float().mean().item() for other in (vocabulary.mask, labels))
+        return {
+            **({"not_next_share": float(rows[:, 4].mean())} if self.pairs == "segment_pair" else {}),
+            "masked_share": len(labels) / len(batch["tokens"]),
+            "chosen_mask_share": masked,
+            "chosen_same_share": same,
+            "chosen_random_share": 1 - masked - same,
+        }
 
     def lay_out(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, row: np.ndarray) -> formats.Sequence:
         """A row's tokens between the special ones."""

@@ -118,21 +118,29 @@ def _folder(table: _Table) -> Path:
     raise table.refused(f"the folder has no {table.repository}" if root.is_dir() else "there is no such folder")
 
 
-@cache  # one commit for a whole process, whatever is pushed meanwhile
-def _hub_builder(table: _Table) -> "datasets.DatasetBuilder":
-    """Ask the hub for the commit first: one request with a time limit, where `datasets` itself retries for 23 s."""
+@cache  # one question and one commit for a whole process, whatever is pushed meanwhile
+def _commit(repository: str) -> str | Exception:
+    """The hub's newest commit, or why there is no answer: one request, where `datasets` retries for 23 s."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
     try:
-        revision = HfApi().dataset_info(table.repository, timeout=HUB_TIMEOUT).sha
-    except RepositoryNotFoundError as error:
-        raise table.refused("the hub has no such data set, or does not show it to you") from error
-    except OfflineModeIsEnabled:
-        return _cached_builder(table, "HF_HUB_OFFLINE is set")
+        return str(HfApi().dataset_info(repository, timeout=HUB_TIMEOUT).sha)
     except Exception as error:  # no name server, no route, time-out ...: each version of the client has its classes
-        return _cached_builder(table, f"the hub gives no answer ({_reason(error)})")
-    return _configured(table, table.repository, revision)
+        return error
+
+
+@cache
+def _hub_builder(table: _Table) -> "datasets.DatasetBuilder":
+    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+
+    commit = _commit(table.repository)
+    if isinstance(commit, RepositoryNotFoundError):
+        raise table.refused("the hub has no such data set, or does not show it to you") from commit
+    if isinstance(commit, OfflineModeIsEnabled):
+        return _cached_builder(table, "HF_HUB_OFFLINE is set")
+    if isinstance(commit, Exception):
+        return _cached_builder(table, f"the hub gives no answer ({_reason(commit)})")
+    return _configured(table, table.repository, commit)
 
 
 def _cached_builder(table: _Table, why: str) -> "datasets.DatasetBuilder":

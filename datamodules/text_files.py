@@ -1,31 +1,54 @@
-"""One's own text: .txt files, UTF-8, one sentence a line, a blank line between documents."""
+"""One's own text: .txt files in UTF-8. What a document is, and how long it may be."""
 
 import glob
 import hashlib
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from datamodules.task import Refused
 
 HEAD_BYTES = 64 * 1024  # of each file, for its identity
+LONGEST = 1 << 22  # characters of a document (War and Peace has 3.2 million), bytes of a line; what follows is another
+DOCUMENTS = ("blank_line", "line", "file")  # what ends a document
 
 
-def read_texts(paths: Sequence[str]) -> Iterator[str]:
-    """The documents of one's own .txt files: UTF-8, one sentence a line, a blank line between documents.
+def read_texts(paths: Sequence[str], documents: str = "blank_line") -> Iterator[str]:
+    """The documents of one's own .txt files, in the files' order; files without text are left out.
 
     Args:
         paths: file names or patterns ("books/*.txt"); a pattern's files come in the order of their names.
+        documents: one of DOCUMENTS.
 
     Raises:
-        Refused: a file is missing (at the call), is not UTF-8 or holds no text (when it is reached).
+        Refused: a file is missing (at the call), is not UTF-8 (when it is reached), or none holds text (at the end).
     """
-    return (document for file in _text_files(paths) for document in _documents(file))
+    return _texts(_text_files(paths), documents)
 
 
 def file_identity(paths: Sequence[str]) -> list[dict[str, object]]:
     """What `read_texts` would read, cheaply: each file's own name, size in bytes and SHA-256 of its first 64 KiB."""
     return [{"name": file.name, **head_of(file)} for file in _text_files(paths)]
+
+
+def size_of(paths: Sequence[str]) -> int:
+    """Bytes of all files."""
+    return sum(file.stat().st_size for file in _text_files(paths))
+
+
+def assemble(lines: Iterable[str | None]) -> Iterator[str]:
+    """Join lines to documents. None ends one, and so does LONGEST: memory stays flat where no end comes."""
+    parts: list[str] = []
+    size = 0
+    for line in lines:
+        if line is None or size + len(line) > LONGEST:
+            if size:
+                yield "\n".join(parts)
+            parts, size = [], 0
+        if line is not None:
+            parts.append(line)
+            size += len(line)
+    if size:
+        yield "\n".join(parts)
 
 
 def _text_files(paths: Sequence[str]) -> list[Path]:
@@ -36,19 +59,44 @@ def _text_files(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def _documents(file: Path) -> Iterator[str]:
+def _texts(files: Sequence[Path], documents: str) -> Iterator[str]:
     found = False
-    with file.open("rb") as lines:
-        sentences = (_sentence(file, number, line) for number, line in enumerate(lines, start=1))
-        for filled, document in groupby(sentences, key=bool):
-            if filled:
-                found = True
-                yield "\n".join(document)
+    for file in files:
+        for text in assemble(_marked(_lines(file), documents)):
+            found = True
+            yield text
     if not found:
-        raise Refused(f"{file}, line 1: the file holds no text.")
+        raise Refused(f"{files[-1]}, line 1: the file holds no text{', nor do the others' * (len(files) > 1)}.")
 
 
-def _sentence(file: Path, number: int, line: bytes) -> str:
+def _marked(lines: Iterable[str], documents: str) -> Iterator[str | None]:
+    """Lines with None where a document ends."""
+    for line in lines:
+        if line or documents == "file":
+            yield line
+        if documents == "line" or (documents == "blank_line" and not line):
+            yield None
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """A file's lines without white space around them; one longer than LONGEST comes in parts."""
+    number, rest = 1, b""
+    with file.open("rb") as content:
+        while line := rest + content.readline(LONGEST - len(rest)):
+            whole = len(line) < LONGEST or line.endswith(b"\n")
+            end = len(line) if whole else _word_end(line)
+            yield _decoded(file, number, line[:end])
+            rest = line[end:]
+            number += whole
+
+
+def _word_end(line: bytes) -> int:
+    """Where the last whole word ends; in a line without blanks, the last whole character."""
+    characters = (i for i in range(len(line) - 1, 0, -1) if line[i] & 0xC0 != 0x80)  # in UTF-8 one begins there
+    return line.rfind(b" ") + 1 or next(characters, len(line))
+
+
+def _decoded(file: Path, number: int, line: bytes) -> str:
     try:
         return line.decode("utf-8").lstrip("\ufeff").strip()  # some editors write a byte order mark first
     except UnicodeDecodeError as error:

@@ -152,9 +152,16 @@ def digest(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def encode_all(tokenizer: Tokenizer, texts: Iterable[str], batch: int = 2000) -> Iterator[np.ndarray]:
+def id_type(tokenizer: Tokenizer) -> type[np.integer]:
+    """What holds an id."""
+    return np.uint16 if max(tokenizer.get_vocab().values()) <= np.iinfo(np.uint16).max else np.int32
+
+
+def encode_all(
+    tokenizer: Tokenizer, texts: Iterable[str], batch: int = 2000, dtype: type[np.integer] | None = None
+) -> Iterator[np.ndarray]:
     """Yield each text's ids, `batch` texts at a time on every core; 16 bits an id where the vocabulary allows it."""
-    dtype = np.uint16 if max(tokenizer.get_vocab().values()) <= np.iinfo(np.uint16).max else np.int32
+    dtype = dtype or id_type(tokenizer)
     remaining = iter(texts)
     while some := list(islice(remaining, batch)):
         for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False):

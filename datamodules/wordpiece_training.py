@@ -1,13 +1,15 @@
 """Learning a word-piece vocabulary such that the same text gives the same pieces."""
 
-from collections import Counter
+import zlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from datamodules.task import Refused
 
+MOST_CHUNKS = 1 << 18  # different ones between blanks that are counted before they are cut into words
+MOST_WORDS = 1_000_000  # different ones that are counted; of a text with more: a sample
 ALPHABET = 1000  # characters that a trained vocabulary spells words with at most; BERT's own vocabulary has 997
 
 
@@ -20,22 +22,63 @@ def learn_pieces(
         Refused: when there is no text, or no room for letters.
     """
     letters = min(ALPHABET, (vocab_size - len(specials)) // 2)  # one letter may take two ids: "x" and "##x"
-    words = _spellable(_count_words(texts, lowercase), max(letters, 0))
+    counts = WordCounts(lowercase, MOST_WORDS)
+    for text in texts:
+        counts.add(text)
+    words = _spellable(counts.total(), max(letters, 0))
     if not words:
         raise Refused(f"text.tokenizer.vocab_size={vocab_size} is too small, or there is no text to learn.")
     return _learn(words, specials, vocab_size, min_frequency)
 
 
-def _count_words(texts: Iterable[str], lowercase: bool) -> Counter[str]:
-    """Count normalised words. Nothing that BERT's rules do reaches across a blank, so each chunk is cut only once."""
-    chunks = Counter(chain.from_iterable(text.split(" ") for text in texts))
+class WordCounts:
+    """Counts normalised words in bounded memory: of all texts, or of a sample where these have too many words.
+
+    Each text has a level, drawn by a hash: half of them 0, a quarter 1, an eighth 2 ... Levels are counted apart, and
+    when all have more than `most` different words, the lowest one is forgotten and read no more. What remains is half
+    of the texts, a quarter, an eighth ..., evenly spread, and the same ones each time.
+    """
+
+    def __init__(self, lowercase: bool, most: int) -> None:
+        self.lowercase, self.most, self.lowest = lowercase, most, 0
+        self.chunks: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.words: defaultdict[int, Counter[str]] = defaultdict(Counter)
+
+    def add(self, text: str) -> None:
+        """Nothing that BERT's rules do reaches across a blank or a line's end: chunks between them are cut later."""
+        level = level_of(text)
+        if level >= self.lowest:
+            self.chunks[level].update(text.replace("\n", " ").split(" "))
+            if sum(map(len, self.chunks.values())) > MOST_CHUNKS:
+                self.cut()
+
+    def cut(self) -> None:
+        """Chunks become words, each different one once; then the lowest levels may have to go."""
+        for level, chunks in self.chunks.items():
+            _cut_chunks(chunks, self.words[level], self.lowercase)
+        self.chunks.clear()
+        while len(self.words) > 1 and sum(map(len, self.words.values())) > self.most:
+            self.words.pop(min(self.words))
+            self.lowest = min(self.words)
+
+    def total(self) -> Counter[str]:
+        self.cut()
+        return sum((self.words.pop(level) for level in sorted(self.words)), Counter())
+
+
+def level_of(text: str) -> int:
+    """How many zeros end a hash of the text."""
+    digits = zlib.crc32(text.encode("utf-8", "surrogatepass")) | 1 << 32
+    return (digits & -digits).bit_length() - 1
+
+
+def _cut_chunks(chunks: Counter[str], words: Counter[str], lowercase: bool) -> None:
+    """Add the words of counted chunks to `words`."""
     normalize = normalizers.BertNormalizer(lowercase=lowercase).normalize_str
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    words: Counter[str] = Counter()
     for chunk, count in chunks.items():
         for word, _ in split(normalize(chunk)):
             words[word] += count
-    return words
 
 
 def _spellable(words: Counter[str], size: int) -> dict[str, int]:

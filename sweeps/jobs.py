@@ -17,16 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.task import Refused, whole
+from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
+from sweeps.environment import child_environment
 
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
-# A launcher's marks on its processes: a job's own trainer must not take them for its own.
-RANKS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
-RANKS += ("MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
-RANK_FAMILIES = ("ROLE_", "TORCHELASTIC_", "SLURM_STEP_", "SLURM_NTASKS_", "OMPI_COMM_WORLD_", "PMI_")
-# What makes a process part of a W&B run or sweep: a child has a run of its own.
-WANDB_OWN = ("WANDB_RUN_ID", "WANDB_RUN_NAME", "WANDB_NAME", "WANDB_RESUME", "WANDB_SERVICE", "WANDB_RUN_DIR")
 PATIENCE = 20.0  # seconds that a job has to stop before it is killed
 
 
@@ -75,53 +70,6 @@ class Running:
     progress: Path
     gpus: list[str]
     since: float
-
-
-def rank_of(environment: Mapping[str, str] = os.environ) -> int | None:
-    """This process's global rank, if torchrun or SLURM gave it one among several."""
-    for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
-        if rank in environment and int(environment.get(world, "1")) > 1:
-            return int(environment[rank])
-    return None
-
-
-def child_environment(group: str, more: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a child: no rank, no W&B run or sweep of its parent's; its own runs are of `group`."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in (*RANKS, *WANDB_OWN) and not name.startswith((*RANK_FAMILIES, "WANDB_SWEEP"))
-    }
-    return {**kept, "WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP", group), **more}
-
-
-def visible_gpus(accelerator: str) -> list[str]:
-    """The GPUs that jobs may have; no context is made on any of them."""
-    if accelerator == "cpu":
-        return []
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name for name in told.split(",") if name.strip()]
-    import torch
-
-    return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int) -> int:
-    """How many of `gpus` a job with this `trainer.devices` takes.
-
-    Raises:
-        Refused: when `at_once` such jobs do not fit.
-    """
-    if not gpus:
-        return 0
-    count = len(devices) if isinstance(devices, list) else len(gpus) if str(devices) in ("auto", "-1") else int(devices)
-    if count * at_once > len(gpus):
-        raise Refused(
-            f"jobs={at_once} with trainer.devices={devices} needs {count * at_once} GPUs, and there are {len(gpus)}: "
-            f"jobs may be up to {len(gpus) // count if count <= len(gpus) else 0}, or trainer.devices fewer."
-        )
-    return count
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Sequence[str] = ()) -> list[Outcome]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from datamodules.task import Refused
-from sweeps.jobs import Job, gpus_needed, rank_of, report_failures, run_jobs, visible_gpus
+from sweeps.environment import gpus_needed, rank_of, visible_gpus
+from sweeps.jobs import Job, report_failures, run_jobs
 from sweeps.runs import check_switches
 
 

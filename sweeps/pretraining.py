@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
 from sweeps.encoders import find_encoder, leaves, planned_facts
-from sweeps.jobs import Job, gpus_needed, rank_of, report_failures, run_jobs, visible_gpus
+from sweeps.environment import gpus_needed, rank_of, visible_gpus
+from sweeps.jobs import Job, report_failures, run_jobs
 from sweeps.lease import HELD, Claim, Lease, beating
 from sweeps.multirun import command_flags
 

@@ -89,6 +89,9 @@ class OneWord:
 
     def yardstick(self):
         return self
+
+    def figures(self, rows, batch, vocabulary):
+        return {"hidden_share": len(batch["words"]) / len(batch["tokens"])}
 ''',
     "conf/model/bow.yaml": """
 # @package _global_

@@ -15,7 +15,8 @@ import pytest
 
 from datamodules.task import Refused
 from sweeps import board, jobs
-from sweeps.jobs import Job, child_environment, gpus_needed, rank_of, report_failures, run_jobs
+from sweeps.environment import child_environment, gpus_needed, rank_of
+from sweeps.jobs import Job, report_failures, run_jobs
 
 SCRIPT = """
 import json, os, sys, time

@@ -12,11 +12,13 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
-from datamodules.corpus import CorpusExamples
-from datamodules.loading import BatchLoader, EvaluationLoader, Share, pick_workers
-from datamodules.objectives import MaskedLanguageModel, TokenizedCorpus
+from datamodules.corpus_examples import CorpusExamples
+from datamodules.loading import BatchLoader, EvaluationLoader, Passes, Share, pick_workers
+from datamodules.objectives import MaskedLanguageModel
+from datamodules.shards import TokenizedCorpus
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary
+from lightning_modules.callbacks import Place
 
 SHARES = [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3), (2, 3)]
 
@@ -134,7 +136,7 @@ def masked_steps(world: int, micro: int, workers: int = 0) -> list[list[tuple]]:
     vocabulary = Vocabulary(pad=0, unk=1, cls=2, sep=3, mask=4, size=95, continues=np.zeros(95, dtype=bool))
     steps: dict[int, list[tuple]] = {}
     for rank in range(world):
-        examples = CorpusExamples(corpus, MaskedLanguageModel(), vocabulary, 24, seed=1)
+        examples = CorpusExamples([corpus], MaskedLanguageModel(), vocabulary, 24, seed=1)
         one = BatchLoader(examples, 8, 1, Share(rank, world, micro), workers)
         for number, batch in enumerate(chain(one, one)):
             tokens, offsets = batch["tokens"].tolist(), batch["offsets"].tolist()
@@ -249,7 +251,12 @@ class Line(L.LightningModule):
 
 
 def fit(
-    folder: Path, micro: int, workers: int, resume: Path | None = None, callbacks: tuple[Callback, ...] = ()
+    folder: Path,
+    micro: int,
+    workers: int,
+    resume: Path | None = None,
+    callbacks: tuple[Callback, ...] = (),
+    training: BatchLoader | Passes | None = None,
 ) -> tuple[Line, L.Trainer]:
     trainer = L.Trainer(
         accelerator="cpu",
@@ -265,7 +272,7 @@ def fit(
         callbacks=list(callbacks),
     )
     model = Line()
-    training = loader(26, 7, micro=micro, workers=workers)
+    training = training or loader(26, 7, micro=micro, workers=workers)
     validation = EvaluationLoader(Numbers(9), 4, Share())
     trainer.fit(model, training, validation, ckpt_path=None if resume is None else str(resume), weights_only=True)
     return model, trainer
@@ -293,6 +300,27 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, micro: int, worke
         pairs = zip(tensors(whole, trainer), tensors(resumed, its_trainer), strict=True)
         assert all(torch.equal(one, other) for one, other in pairs), step
         assert its_trainer.global_step == 8
+
+
+def passes(micro: int) -> Passes:
+    """Groups of 20, 17, 23 and 9 examples, which take 3, 3, 4 and 2 steps; a pass is said to take 11."""
+    return Passes(BatchLoader(Numbers(20, 17, 23, 9), 7, 0, Share(micro=micro), unequal=True), 11)
+
+
+@pytest.mark.parametrize("micro", [1, 2])
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_over_groups_resumes_with_the_same_bits(tmp_path: Path, micro: int) -> None:
+    every_step = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+    whole, trainer = fit(tmp_path, micro, 0, callbacks=(every_step, Place()), training=passes(micro))
+    assert trainer.global_step == 22  # two epochs
+    rows = [sorted(chain(*whole.seen[first:last])) for first, last in pairwise(np.cumsum([0, 3, 3, 4, 2]) * micro)]
+    assert rows == [list(range(size)) for size in (20, 17, 23, 9)]
+    for step in (2, 5, 11, 12, 17):  # in the first group, in the second one, at the epoch's end, after it
+        again = (tmp_path / f"step={step}.ckpt", (Place(),), passes(micro))
+        resumed, its_trainer = fit(tmp_path, micro, 0, *again)
+        assert whole.seen[: step * micro] + resumed.seen == whole.seen, step
+        pairs = zip(tensors(whole, trainer), tensors(resumed, its_trainer), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs), step
 
 
 @pytest.mark.filterwarnings("ignore")

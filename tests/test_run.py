@@ -320,7 +320,7 @@ def test_an_architecture_against_the_encoders_is_refused_with_both_values(pretra
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "no task": (["data=glue"], "data.task says which task"),
+    "no task": (["data=glue", "data.source=nowhere"], "no task of GLUE can be trained"),
     "unknown task": (["data=glue", "data.task=rte2", "data.source=miniature"], "data.task='rte2'"),
     "unreachable source": (
         ["data=glue", "data.task=rte", "data.source=nowhere", "init_from=scratch"],
@@ -405,7 +405,7 @@ def test_the_online_logger_is_the_offline_one_but_for_one_switch(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_refused_process_says_one_line(tmp_path: Path) -> None:
-    assert "data.task says which task" in launch(tmp_path, *TINY, "data=glue").refusal
+    assert "no task of GLUE can be trained" in launch(tmp_path, *TINY, "data=glue").refusal
     (tmp_path / "mine.txt").write_bytes(b"It rains.\n\nA bad \xff byte.\n")
     assert "mine.txt, line 3" in launch(tmp_path, *PRETRAIN, "data=corpus", "data.files=[mine.txt]").refusal
     assert not list((tmp_path / "outputs").iterdir())
