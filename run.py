@@ -16,10 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeps.encoders import explain
+from sweeps.environment import following
 from sweeps.errands import predict, prepare
 from sweeps.lease import kept_alive
 from sweeps.pretraining import pretrained
-from sweeps.runs import Run, check_followers, check_switches, plain, refusing, run_directory
+from sweeps.runs import Run, alone, check_followers, check_switches, plain, refusing, run_directory
 from sweeps.suite import is_suite, run_suite
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
@@ -28,24 +29,29 @@ OmegaConf.register_new_resolver("run_dir", run_directory)
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     with refusing(Path(HydraConfig.get().runtime.output_dir)) as directory:
+        status = 0
         check_switches(cfg)
         if cfg.predict is not None:
             predict(Path(cfg.predict), cfg.input)
-        elif is_suite(cfg):
-            sys.exit(run_suite(directory, cfg))
         elif cfg.explain:
             print("\n".join(explain(cfg)))
+        elif is_suite(cfg):
+            status = run_suite(directory, cfg)
         elif cfg.prepare:
             prepare(cfg)
-        elif (run := Run.open(directory, cfg)).finished:
-            print(f"finished before: {run.directory}/summary.json (rerun=true runs it once more)")
         else:
-            with kept_alive():
-                execute(cfg, run)
+            with alone(directory), following(), kept_alive():
+                execute(cfg, Run.open(directory, cfg))
+    if status:
+        sys.exit(status)
 
 
 def execute(cfg: DictConfig, run: Run) -> None:
-    """Run the experiment that `cfg` describes in the folder of `run`."""
+    """Run the experiment that `cfg` describes in the folder of `run`, unless that was done before."""
+    if run.finished:
+        print(f"finished before: {run.directory}/summary.json (rerun=true runs it once more)")
+        return
+
     import lightning as L
     from hydra.utils import instantiate
     from lightning.fabric.utilities import rank_zero_only

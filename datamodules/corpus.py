@@ -76,7 +76,7 @@ class Corpus(TextDataModule):
 
     def identity(self) -> dict:
         rule = self.layout.sentences
-        read = {"documents": self.layout.documents, "sentences": rule}
+        read = {"documents": self.layout.documents, "sentences": rule, "validation": self.layout.validation}
         if rule == "punctuation":
             read["sentences"] = f"{rule} {PUNCTUATION}"
         if self.files:

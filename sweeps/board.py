@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,6 +12,7 @@ from typing import Self
 from tqdm import tqdm
 
 PROGRESS = "SIDE_BY_SIDE_PROGRESS"  # variable with the file into which a job writes how far it is: "<share> <doing>"
+EVERY = 60.0  # seconds between two lines of a job where there is no terminal
 BAR = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
 
 
@@ -19,8 +22,36 @@ def tell(share: float, doing: str) -> None:
         return
     file = Path(os.environ[PROGRESS])
     partial = file.with_name(f"{file.name}.{os.getpid()}")
-    partial.write_text(f"{share:.4f} {doing}")
-    os.replace(partial, file)
+    with suppress(OSError):  # no training ends because nobody sees how far it is
+        partial.write_text(f"{share:.4f} {doing}")
+        os.replace(partial, file)
+
+
+@dataclass
+class Line:
+    """A job under way: when and where its present work was first seen, and when a line was last printed."""
+
+    bar: "tqdm | None"
+    since: float = field(default_factory=time.monotonic)
+    first: float = 0.0
+    share: float = 0.0
+    printed: float = field(default_factory=time.monotonic)
+
+    def move(self, share: float) -> None:
+        """A job that goes on begins in the middle, and one that begins something else at the start: the time left is
+        guessed from what was seen since."""
+        if self.share == 0.0 or share < self.share:
+            self.since, self.first = time.monotonic(), share
+            if self.bar is not None:
+                self.bar.reset()
+                self.bar.initial = share
+        self.share = share
+
+    @property
+    def left(self) -> float | None:
+        """Seconds, as far as that can be guessed."""
+        done = self.share - self.first
+        return (time.monotonic() - self.since) * (1 - self.share) / done if done > 0 else None
 
 
 class Board:
@@ -28,47 +59,61 @@ class Board:
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.failed = total, 0, 0
-        self.bars: dict[str, tqdm] = {}
+        self.lines: dict[str, Line] = {}
         self.is_terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for bar in self.bars.values():
-            bar.close()
+        for line in self.lines.values():
+            if line.bar is not None:
+                line.bar.close()
 
     def began(self, name: str) -> None:
         """A job has a process."""
+        bar = None
         if self.is_terminal:
-            self.bars[name] = tqdm(total=1.0, desc=name, bar_format=BAR, leave=False, file=sys.stderr)
+            bar = tqdm(total=1.0, desc=name, bar_format=BAR, leave=False, file=sys.stderr)
         else:
-            self.line(f"started: {name}")
+            self.say(f"started: {name}")
+        self.lines[name] = Line(bar)
 
     def goes_on(self, name: str, progress: Path) -> None:
-        """Read what the job says of itself."""
+        """Read what the job says of itself; say it on, as a share of all jobs."""
         try:
             share, _, doing = progress.read_text().partition(" ")
         except FileNotFoundError:
             return
-        if name in self.bars:
-            bar = self.bars[name]
-            if float(share) < bar.n:  # it begins something else: a time left is guessed from that alone
-                bar.reset()
-            bar.n = float(share)
-            bar.set_postfix_str(doing)
+        line = self.lines[name]
+        line.move(float(share))
+        if line.bar is not None:
+            line.bar.n = line.share
+            line.bar.set_postfix_str(doing)
+        elif time.monotonic() - line.printed > EVERY:
+            line.printed = time.monotonic()
+            left = f", {clock(line.left)} left" if line.left is not None else ""
+            self.say(f"running: {name}, {100 * line.share:.0f} %{left}, {doing}")
+        tell((self.done + sum(one.share for one in self.lines.values())) / self.total, doing)
 
     def ended(self, name: str, status: int, seconds: float, note: str) -> None:
         """A job's process is gone, or was not needed."""
         self.done += 1
         self.failed += bool(status)
-        if name in self.bars:
-            self.bars.pop(name).close()
-        took = f", {time.strftime('%H:%M:%S', time.gmtime(seconds))}" if seconds else ""
-        self.line(f"{'FAILED' if status else 'done'}: {name}{took}{' ' * bool(note)}{note}")
+        line = self.lines.pop(name, None)
+        if line is not None and line.bar is not None:
+            line.bar.close()
+        took = f", {clock(seconds)}" if seconds else ""
+        self.say(f"{'FAILED' if status else 'done'}: {name}{took}{' ' * bool(note)}{note}")
         tell(self.done / self.total, f"{self.done} of {self.total} jobs")
 
-    def line(self, words: str) -> None:
+    def say(self, words: str) -> None:
         """A line that stays."""
         failed = f", {self.failed} failed" if self.failed else ""
         tqdm.write(f"[{self.done}/{self.total}{failed}] {words}", file=sys.stderr)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds; days count as hours."""
+    whole = round(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

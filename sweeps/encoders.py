@@ -11,31 +11,39 @@ from omegaconf import DictConfig
 from datamodules.task import Refused, fingerprint
 from sweeps.runs import experiment
 
-BUDGET = ("max_steps", "max_epochs", "max_time", "limit_train_batches")
-ELSEWHERE = ("source", "validation_sequences", "seed")  # of the data: what the corpus' identity and the seed say
+# What does not decide an encoder's numbers. The text has an identity of its own, and so has the tokenizer.
+EVALUATION = ("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches")
+NOT_BUDGET = (*EVALUATION, "limit_predict_batches", "accumulate_grad_batches", "precision")
+NOT_DATA = ("source", "files", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
 
 
-def encoder_facts(cfg: DictConfig, corpus: dict, precision: str, version: int) -> dict[str, Any]:
+def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int) -> dict[str, Any]:
     """Everything that decides an encoder's numbers, and nothing else: no paths, devices, logging, nor a later transfer.
 
     Args:
         cfg: of the pre-training as a run of its own (for one inside a transfer: `pretraining.alone`).
-        corpus: `TextDataModule.identity` of its data.
+        data: its TextDataModule; nothing of it needs to be prepared.
         precision: as Lightning names it.
         version: the model's ENCODER_VERSION.
     """
     kept = experiment(cfg)
     return {
-        "model": {key: value for key, value in kept["model"].items() if key != "finetuning"},
-        "text": {key: value for key, value in kept["text"].items() if key != "format"},
+        "model": without(kept["model"], "finetuning"),
+        "text": without(kept["text"], "format", "tokenizer"),
+        "tokenizer": data.wordpiece.identity(),
         "seed": kept["seed"],
-        "init_from": kept["init_from"],
-        "data": {key: value for key, value in kept["data"].items() if key not in ELSEWHERE},
-        "corpus": corpus,
-        "budget": {key: kept["trainer"][key] for key in BUDGET},
+        "init_from": None if kept["init_from"] == "scratch" else kept["init_from"],
+        "data": without(kept["data"], *NOT_DATA),
+        "corpus": data.identity(),
+        "budget": without(kept["trainer"], *NOT_BUDGET),
         "precision": precision,
         "version": version,
     }
+
+
+def without(node: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A mapping less some of its keys."""
+    return {key: value for key, value in node.items() if key not in keys}
 
 
 def planned_facts(cfg: DictConfig) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def planned_facts(cfg: DictConfig) -> dict[str, Any]:
     data = instantiate(cfg.data, _convert_="all")
     model: Any = get_class(cfg.model._target_)
     precision = pick_precision(cfg.trainer.precision, cfg.trainer.accelerator)
-    return encoder_facts(cfg, data.identity(), precision, model.ENCODER_VERSION)
+    return encoder_facts(cfg, data, precision, model.ENCODER_VERSION)
 
 
 def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:

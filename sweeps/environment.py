@@ -1,9 +1,16 @@
 """What a process finds around it: its rank, its GPUs; and what a child of it must not find."""
 
 import os
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
 
 from datamodules.task import Refused
+
+PARENT = "SIDE_BY_SIDE_PARENT"  # variable: the process that started a job
+HELD = "SIDE_BY_SIDE_LEASE"  # variable: file and token of a claim for which a job works; it goes on without its parent
 
 # A launcher's marks on its processes: a job's own trainer must not take them for its own.
 RANKS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE")
@@ -36,25 +43,48 @@ def visible_gpus(accelerator: str) -> list[str]:
     if accelerator == "cpu":
         return []
     told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name for name in told.split(",") if name.strip()]
+    if told is not None:  # what stands behind a -1 is hidden
+        return list(takewhile(lambda name: name != "-1", (name.strip() for name in told.split(",") if name.strip())))
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int) -> int:
-    """How many of `gpus` a job with this `trainer.devices` takes.
+def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int, key: str = "trainer.devices") -> int:
+    """How many of `gpus` a job with this number of devices takes; none where there are none.
 
     Raises:
-        Refused: when `at_once` such jobs do not fit.
+        Refused: when `at_once` such jobs do not fit, or certain GPUs are named: they are given out.
     """
     if not gpus:
         return 0
-    count = len(devices) if isinstance(devices, list) else len(gpus) if str(devices) in ("auto", "-1") else int(devices)
+    if isinstance(devices, list) or not str(devices).removeprefix("-").replace("auto", "1").isdigit():
+        raise Refused(
+            f"{key}={devices} is not possible for a job: its GPUs are given to it; it may be a number or auto."
+        )
+    count = len(gpus) if str(devices) in ("auto", "-1") else int(devices)
     if count * at_once > len(gpus):
         raise Refused(
-            f"jobs={at_once} with trainer.devices={devices} needs {count * at_once} GPUs, and there are {len(gpus)}: "
-            f"jobs may be up to {len(gpus) // count if count <= len(gpus) else 0}, or trainer.devices fewer."
+            f"jobs={at_once} with {key}={devices} needs {count * at_once} GPUs, and there are {len(gpus)}: "
+            f"jobs may be up to {len(gpus) // count}, or {key} fewer."
         )
     return count
+
+
+@contextmanager
+def following() -> Iterator[None]:
+    """As a job: stop when the process that started it is gone without having stopped it (it was killed)."""
+    parent, done = os.environ.pop(PARENT, None), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(2):
+            if str(os.getppid()) != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    if parent is not None and HELD not in os.environ:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

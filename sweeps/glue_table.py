@@ -50,6 +50,15 @@ class Row:
     note: str = ""
 
     @property
+    def is_partial(self) -> bool:
+        """Whether only a part of the test sets was scored: then its numbers are in no average."""
+        return bool(self.record) and self.limit("limit_test_batches") is not None
+
+    def limit(self, key: str) -> Any:
+        """One of the trainer's limits, None where there is none."""
+        return (self.record or {})["config"]["trainer"].get(key)
+
+    @property
     def title(self) -> str:
         """The task as papers write it, which is how the GLUE server calls its file."""
         return self.task.server_sets[0].file.removesuffix(".tsv").removesuffix("-m")
@@ -60,7 +69,7 @@ class Row:
 
 def averages(rows: Sequence[Row]) -> dict[str, float | None]:
     """The three published averages, in percent; None where one of its tasks has no record."""
-    metrics = {row.task.name: row.record["metrics"] for row in rows if row.record}
+    metrics = {row.task.name: row.record["metrics"] for row in rows if row.record and not row.is_partial}
     return {
         name: None
         if lacking(name, rows)
@@ -70,9 +79,9 @@ def averages(rows: Sequence[Row]) -> dict[str, float | None]:
 
 
 def lacking(average: str, rows: Sequence[Row]) -> list[str]:
-    """Titles of the tasks that an average needs and that have no record."""
+    """Titles of the tasks that an average needs and that have no record, or one of a part of the test set."""
     needed = dict.fromkeys(task for one in AVERAGES[average] for task, _, _ in one)
-    there = {row.task.name for row in rows if row.record}
+    there = {row.task.name for row in rows if row.record and not row.is_partial}
     return [Row(TASKS[task], None).title for task in needed if task not in there]
 
 
@@ -167,6 +176,8 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         if len(there) > 1:
             listed = "; ".join(f"{value} ({', '.join(titles)})" for value, titles in there.items())
             said.append(f"The {words} differ: {listed}.")
+    if partial := [row.title for row in rows if row.is_partial]:
+        said.append(f"Scored on a part of the test set only (trainer.limit_test_batches): {', '.join(partial)}.")
     if collapsed := [row.title for row in rows if row.record and row.record["collapsed"]]:
         said.append(f"Collapsed, every example got the same label: {', '.join(collapsed)}.")
     return said
@@ -216,7 +227,11 @@ def submission(rows: Sequence[Row], folder_of: Mapping[str, Path], target: Path)
         The zip, or None where there is nothing to hand in (generated text never is), and the files that it lacks.
     """
     wanted = {one.file: task.name for task in TASKS.values() for one in task.server_sets}
-    done = set() if is_miniature(rows) else {row.task.name for row in rows if row.record}
+    done = (
+        set()
+        if is_miniature(rows)
+        else {row.task.name for row in rows if row.record and not row.limit("limit_predict_batches")}
+    )
     paths = {file: Path(folder_of[task]) / "predictions" / file for file, task in wanted.items() if task in done}
     there = {file: path for file, path in paths.items() if path.is_file()}
     missing = [file for file in wanted if file not in there]

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
-from sweeps.environment import child_environment
+from sweeps.environment import PARENT, child_environment
+from sweeps.files import read_record
 
+IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
-PATIENCE = 20.0  # seconds that a job has to stop before it is killed
+PATIENCE = float(os.environ.get(IMPATIENT, "20"))  # seconds that a job has to stop before it is killed
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,15 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        return not self.rerun and (self.directory / "summary.json").is_file()
+        """Whether there is nothing to do; a table of which tasks failed is not finished."""
+        record = self.directory / "summary.json"
+        return not self.rerun and record.is_file() and read_record(self.directory).get("status") == "finished"
+
+    @property
+    def words(self) -> list[str]:
+        """What stands on its command line; a job that was stopped goes on."""
+        begun = not self.rerun and (self.directory / "checkpoints/last.ckpt").is_file()
+        return [*self.overrides, *(["resume=true"] if begun else []), "trainer.enable_progress_bar=false"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ class Pool:
                 self.board.goes_on(one.job.name, one.progress)
                 continue
             del self.running[number]
+            signal_all(one, signal.SIGKILL)  # ranks that outlived the first one would keep its GPUs
             self.free += one.gpus
             seconds = time.monotonic() - one.since
             self.outcomes[number] = Outcome(one.job, status, seconds, one.log)
@@ -137,14 +148,15 @@ class Pool:
 
 def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_once: int) -> Running:
     """Start a job's process: in a session of its own, so that a stop reaches all of its ranks and comes from here."""
-    more = {PROGRESS: str(progress), **(job.environment or {})}
+    more = {PROGRESS: str(progress), PARENT: str(os.getpid()), IMPATIENT: str(PATIENCE * 2 / 3)}
+    more |= job.environment or {}
     if gpus:
         more["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     elif at_once > 1 and "OMP_NUM_THREADS" not in os.environ:  # jobs that share cores wait for each other's threads
         more["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), *job.overrides, "trainer.enable_progress_bar=false"],
+            [sys.executable, str(PROGRAM), *job.words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -156,8 +168,9 @@ def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_o
 
 @contextmanager
 def stopping(running: dict[int, Running]) -> Iterator[None]:
-    """Whatever ends this block early (Ctrl-C, SIGTERM, an error) ends the jobs too, each with all of its processes."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Whatever ends this block early (Ctrl-C, SIGTERM, a closed terminal, an error) ends all processes of all jobs."""
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(one, signal.default_int_handler) for one in ends]
     try:
         yield
     finally:
@@ -165,11 +178,11 @@ def stopping(running: dict[int, Running]) -> Iterator[None]:
             signal_all(one, signal.SIGTERM)
         end = time.monotonic() + PATIENCE
         for one in running.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 one.process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                signal_all(one, signal.SIGKILL)
-        signal.signal(signal.SIGTERM, previous)
+            signal_all(one, signal.SIGKILL)
+        for one, handler in zip(ends, previous, strict=True):
+            signal.signal(one, handler)
 
 
 def signal_all(one: Running, what: signal.Signals) -> None:

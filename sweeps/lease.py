@@ -18,8 +18,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from sweeps.environment import HELD
+
 LOST = float(os.environ.get("SIDE_BY_SIDE_LEASE_SECONDS", "30"))  # without a heartbeat, until the holder counts as dead
-HELD = "SIDE_BY_SIDE_LEASE"  # variable with file and token of a claim that a child keeps alive for whom it works
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Lease:
             return Claim(**json.loads(self.path.read_text()))
         except FileNotFoundError:
             return None
+        except ValueError:  # a file system that shows it half written
+            return self.seen[0]
 
     def write(self, claim: Claim) -> None:
         """Whole or not at all."""
@@ -95,20 +98,29 @@ class Lease:
 
 
 @contextmanager
-def beating(lease: Lease, token: str) -> Iterator[None]:
-    """Keep a claim alive while this block runs; a process that lost it must stop, for another does its work."""
-    done = threading.Event()
+def beating(lease: Lease, token: str) -> Iterator[threading.Event]:
+    """Keep a claim alive while this block runs.
+
+    Yields:
+        Set when the claim is lost: another has it, or the folder could not be written to for so long that it may.
+    """
+    done, lost = threading.Event(), threading.Event()
 
     def beats() -> None:
-        while not done.wait(LOST / 6):
-            if not lease.beat(token):
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+        last = time.monotonic()
+        while not done.wait(LOST / 6) and not lost.is_set():
+            try:
+                if not lease.beat(token):
+                    lost.set()
+                last = time.monotonic()
+            except OSError:  # a shared folder may be away for a moment
+                if time.monotonic() - last > LOST * 2 / 3:
+                    lost.set()
 
     thread = threading.Thread(target=beats, daemon=True)
     thread.start()
     try:
-        yield
+        yield lost
     finally:
         done.set()
         thread.join()
@@ -122,5 +134,25 @@ def kept_alive() -> Iterator[None]:
         yield
         return
     path, _, token = held.rpartition(":")
-    with beating(Lease(Path(path)), token):
+    with beating(Lease(Path(path)), token) as lost, ending_with(lost):
         yield
+
+
+@contextmanager
+def ending_with(lost: threading.Event) -> Iterator[None]:
+    """End this process when the claim is lost: another does its work."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOST / 30):
+            if lost.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra import compose
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from datamodules.task import Refused
@@ -13,16 +16,30 @@ from sweeps.jobs import Job, report_failures, run_jobs
 from sweeps.runs import check_switches
 
 
-def command_flags() -> tuple[str, ...]:
-    """What this command line says of where configurations are: a child must look there too."""
+def command_flags(hydra: DictConfig | HydraConf) -> tuple[str, ...]:
+    """What this command line says of where configurations are: a child must look there too.
+
+    Args:
+        hydra: Hydra's own configuration.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags = ("--config-dir", "--config-name", "--config-path")
     for short, flag in zip(("-cd", "-cn", "-cp"), flags, strict=True):
         parser.add_argument(short, flag)
-    told, others = parser.parse_known_args(sys.argv[1:])
+    told, _ = parser.parse_known_args(sys.argv[1:])
     found = [(flag, getattr(told, flag[2:].replace("-", "_"))) for flag in flags]
-    search = [word for word in others if word.startswith("hydra.searchpath=")]
-    return (*(word for flag, value in found if value for word in (flag, value)), *search)
+    return (*(word for flag, value in found if value for word in (flag, value)), *search_path(hydra))
+
+
+def search_path(hydra: DictConfig | HydraConf) -> list[str]:
+    """The override that adds folders of configurations, if it was given."""
+    return [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath=")]
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration that a job with these overrides would have, `hydra` node included."""
+    hydra = HydraConfig.get()
+    return compose(hydra.job.config_name, [*search_path(hydra), *overrides], return_hydra_config=True)
 
 
 def short_names(jobs: Sequence[Sequence[str]]) -> list[str]:
@@ -41,12 +58,13 @@ def run_multirun(cfg: DictConfig, points: Sequence[tuple[Sequence[str], DictConf
         return
     try:
         check_switches(cfg)
+        flags = command_flags(cfg.hydra)
         gpus = visible_gpus(str(cfg.trainer.accelerator))
         names = short_names([overrides for overrides, _ in points])
         jobs = [
             Job(
                 name,
-                (*command_flags(), *overrides),
+                (*flags, *overrides, "jobs=1"),  # so many of these at once; all of GLUE in one of them is a queue
                 Path(point.hydra.run.dir),
                 gpus_needed(point.trainer.devices, gpus, cfg.jobs),
                 point.rerun,

@@ -9,16 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
+from sweeps.board import tell
 from sweeps.encoders import find_encoder, leaves, planned_facts
-from sweeps.environment import gpus_needed, rank_of, visible_gpus
+from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
 from sweeps.jobs import Job, report_failures, run_jobs
-from sweeps.lease import HELD, Claim, Lease, beating
-from sweeps.multirun import command_flags
+from sweeps.lease import LOST, Claim, Lease, beating
+from sweeps.multirun import command_flags, composed
 
 POLL = 1.0  # seconds between two looks at somebody else's pre-training
 
@@ -55,7 +55,7 @@ def command_line(cfg: DictConfig) -> list[str]:
         f"trainer={choices['trainer@pretrain.trainer']}",
         f"logger={choices['logger']}",
     ]
-    theirs: Any = OmegaConf.to_container(compose("config", chosen))
+    theirs: Any = OmegaConf.to_container(composed(chosen))
     nested: Any = OmegaConf.to_container(cfg)
     resolved = leaves(OmegaConf.to_container(alone(cfg), resolve=True))
     ours = {key: nested[key] for key in ("model", "text", "logger", "published", "cache_dir", "encoders_dir")}
@@ -76,33 +76,43 @@ def pretrained(cfg: DictConfig) -> Path:
         told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
         raise Refused(f"{told}: a transfer starts from one of them.")
     mark, folder = fingerprint(planned_facts(alone(cfg))), Path(cfg.encoders_dir)
-    lease, told = Lease(folder / f"{mark}.lease"), ""
-    while True:
-        if (found := find_encoder(mark, folder)) is not None:
-            return found
-        if not rank_of():  # 0, or no rank at all
-            claim = lease.take()
-            if claim is not None:
-                pretrain(cfg, folder / mark, lease, claim)
-                continue
+    lease, told, seen = Lease(folder / f"{mark}.lease"), "", time.monotonic()
+    while (found := find_encoder(mark, folder)) is None:
+        if not rank_of() and (claim := lease.take()) is not None:  # rank 0, or no rank at all
+            pretrain(cfg, folder / mark, lease, claim)
+            continue
         holder = lease.read()
-        if holder is not None and str(holder) != told:
-            told = str(holder)
-            print(f"waits for {folder / mark}, which is being pre-trained by {told}", flush=True)
+        if holder is not None:
+            seen = time.monotonic()
+            if str(holder) != told:
+                told = str(holder)
+                print(f"waits for {folder / mark}, which is being pre-trained by {told}", flush=True)
+            tell(0.0, "waits for its encoder")
+        elif rank_of() and time.monotonic() - seen > LOST:
+            raise Refused(f"pretrain={cfg.pretrain.recipe}: the process that was to pre-train has given up.")
         time.sleep(POLL)
+    return found
 
 
 def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:
-    """Run the pre-training as a job, from its last checkpoint if it was begun before."""
+    """Run the pre-training as a job, from its last checkpoint if it was begun before.
+
+    Raises:
+        Refused: when it failed; but not if the claim was lost meanwhile, and another makes the encoder.
+    """
     print(f"pre-trains {place} first", flush=True)
     settings = cfg.pretrain.trainer
-    gpus = visible_gpus(str(settings.accelerator))
-    overrides = (*command_flags(), *command_line(cfg), f"hydra.run.dir={quoted(str(place))}", "resume=true")
-    held = {HELD: f"{lease.path}:{claim.token}"}
-    job = Job(place.name, overrides, place, gpus_needed(settings.devices, gpus, 1), environment=held)
     try:
-        with beating(lease, claim.token):
-            (outcome,) = run_jobs([job], 1, place / "logs", "pretrain", gpus)
+        gpus = visible_gpus(str(settings.accelerator))
+        overrides = (*command_flags(HydraConfig.get()), *command_line(cfg), f"hydra.run.dir={quoted(str(place))}")
+        held = {HELD: f"{lease.path}:{claim.token}"}
+        needed = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
+        with beating(lease, claim.token) as lost:
+            (outcome,) = run_jobs(
+                [Job(place.name, overrides, place, needed, environment=held)], 1, place / "logs", "pretrain", gpus
+            )
+        if lost.is_set():
+            return
         if report_failures([outcome]):
             raise Refused(f"pretrain={cfg.pretrain.recipe} failed: {outcome.log} says why.")
         if find_encoder(place.name, place.parent) is None:

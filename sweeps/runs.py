@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint, one_of, whole
@@ -22,6 +23,7 @@ ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_di
 ELSEWHERE += ("jobs", "prepare", "explain")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
+LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
 
 
@@ -146,6 +148,32 @@ class Run:
         shutil.rmtree(self.directory / "checkpoints", ignore_errors=True)
 
 
+class Busy(Refused):
+    """Another process has this run's folder: nothing in it may be touched."""
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Only one process at a time runs an experiment in its place; the ranks that it starts belong to it.
+
+    Raises:
+        Busy: when another does.
+    """
+    if any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "RANK", "NODE_RANK", "SLURM_PROCID")):
+        yield
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Busy(f"{directory} is being run by another process: wait for it, or stop it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @contextmanager
 def refusing(directory: Path) -> Iterator[Path]:
     """Turn a refusal into one sentence and exit status 2, and leave no folder of a run that never began."""
@@ -159,7 +187,8 @@ def refusing(directory: Path) -> Iterator[Path]:
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)
-            remove_unbegun(directory, {".hydra", "wandb", "metrics.csv"})
+            if not isinstance(refusal, Busy):
+                remove_unbegun(directory, {".hydra", "wandb", "metrics.csv", LOCK})
         sys.exit(2)
     else:
         remove_unbegun(directory, {".hydra"})  # predict= trains nothing

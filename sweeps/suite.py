@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,7 +15,7 @@ from sweeps.environment import gpus_needed, rank_of, visible_gpus
 from sweeps.files import read_record, write_json, write_text
 from sweeps.glue_table import Row
 from sweeps.jobs import Job, report_failures, run_jobs
-from sweeps.multirun import command_flags
+from sweeps.multirun import command_flags, composed
 
 GLUE = "datamodules.glue.Glue"
 
@@ -71,10 +70,12 @@ def make_job(task: str, cfg: DictConfig) -> Job:
     """The job of one task: this command with data.task."""
     told = HydraConfig.get().overrides.task
     overrides = (*told, f"data.task={task}")
-    point = compose("config", list(overrides), return_hydra_config=True)
+    point = composed(overrides)
     gpus = visible_gpus(str(cfg.trainer.accelerator))
     devices = gpus_needed(point.trainer.devices, gpus, cfg.jobs)
-    return Job(task, (*command_flags(), *overrides), Path(point.hydra.run.dir), devices, bool(point.rerun))
+    return Job(
+        task, (*command_flags(HydraConfig.get()), *overrides), Path(point.hydra.run.dir), devices, bool(point.rerun)
+    )
 
 
 def leave(directory: Path, rows: list[Row], places: dict[str, Path]) -> None:
@@ -83,7 +84,8 @@ def leave(directory: Path, rows: list[Row], places: dict[str, Path]) -> None:
         print(line)
     write_text(directory / "table.md", glue_table.markdown(rows))
     zipped, missing = glue_table.submission(rows, places, directory / "submission.zip")
-    write_json(directory / "summary.json", {"status": "finished", "name": directory.name, **glue_table.summary(rows)})
+    status = "incomplete" if any(row.note.startswith("failed") for row in rows) else "finished"
+    write_json(directory / "summary.json", {"status": status, "name": directory.name, **glue_table.summary(rows)})
     if zipped:
         print(f"for GLUE's server: {zipped}" + (f" (lacks {', '.join(missing)})" if missing else ", ready to submit"))
     print(f"record: {directory}/summary.json, table: {directory}/table.md")

@@ -12,7 +12,7 @@ import pytest
 
 from datamodules.glue_tasks import TASKS
 from sweeps import glue_table
-from sweeps.glue_table import Row, averages, lines, markdown, submission, summary
+from sweeps.glue_table import Row, averages, lacking, lines, markdown, submission, summary
 from tests.commands import ROOT, TINY, command, the_run
 from tests.commands import summary as record_of
 
@@ -43,7 +43,7 @@ def record(task: str, data: str = "glue", **values: Any) -> dict[str, Any]:
         "collapsed": False,
         "metrics": metrics,
         "cost": {"seconds": 1234.4},
-        "config": {"data": {"task": task, "train_examples": None}},
+        "config": {"data": {"task": task, "train_examples": None}, "trainer": {"limit_test_batches": None}},
         **values,
     }
 
@@ -177,7 +177,7 @@ def test_what_differs_between_rows_is_said() -> None:
 
 
 def test_a_part_of_the_training_set_is_said() -> None:
-    rows = table({"rte": {"accuracy": 60.0, "config": {"data": {"train_examples": 100}}}})
+    rows = table({"rte": {"accuracy": 60.0, "config": {"data": {"train_examples": 100}, "trainer": {}}}})
     assert "best epoch, 100 training examples" in line_of(rows, "RTE")
     assert "training examples" not in line_of(table(LARGE), "RTE")
 
@@ -327,3 +327,14 @@ def test_the_table_needs_no_torch() -> None:
     question = "import sys, sweeps.glue_table; print(sorted({'torch', 'lightning', 'datasets'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", question], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_part_of_a_test_set_is_said_and_in_no_average() -> None:
+    """A trial of the machinery must not look like a result."""
+    full = table({"rte": {"accuracy": 60.0}})
+    limits = {"data": {}, "trainer": {"limit_test_batches": 2, "limit_predict_batches": 2}}
+    part = table({"rte": {"accuracy": 60.0, "config": limits}})
+    assert "RTE" not in lacking("GLUE", full)
+    assert "RTE" in lacking("GLUE", part)
+    assert any("a part of the test set only" in line and "RTE" in line for line in lines(part))
+    assert not any("a part of the test set only" in line for line in lines(full))

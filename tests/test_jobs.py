@@ -15,7 +15,7 @@ import pytest
 
 from datamodules.task import Refused
 from sweeps import board, jobs
-from sweeps.environment import child_environment, gpus_needed, rank_of
+from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
 from sweeps.jobs import Job, report_failures, run_jobs
 
 SCRIPT = """
@@ -30,7 +30,7 @@ time.sleep(float(words.get("sleep", 0)))
 (place / "ended").write_text(str(time.monotonic()))
 (place / "count").open("a").write("x")
 if words.get("status", "0") == "0":
-    (place / "summary.json").write_text("{}")
+    (place / "summary.json").write_text('{"status": "finished"}')
 sys.exit(int(words.get("status", "0")))
 """
 
@@ -105,7 +105,7 @@ def test_each_job_has_gpus_of_its_own(tmp_path: Path) -> None:
     assert held[2] in held[:2]
 
 
-@pytest.mark.parametrize(("devices", "count"), [(1, 1), (4, 4), ("2", 2), ("auto", 8), (-1, 8), ([0, 3], 2)])
+@pytest.mark.parametrize(("devices", "count"), [(1, 1), (4, 4), ("2", 2), ("auto", 8), (-1, 8)])
 def test_gpus_of_a_job(devices: int | str | list, count: int) -> None:
     assert gpus_needed(devices, [str(n) for n in range(8)], 1) == count
     assert gpus_needed(devices, [], 5) == 0
@@ -226,9 +226,112 @@ def test_the_board_says_what_jobs_say_of_themselves(
     with shown:
         shown.began("a")
         shown.goes_on("a", told)
-        assert shown.bars["a"].n == 0.25
+        bar = shown.lines["a"].bar
+        assert bar is not None
+        assert bar.n == 0.25
+        assert told.read_text() == "0.1250 step 5"  # what this process says to its own parent: of two jobs
         shown.ended("a", 0, 61.0, "")
-        assert told.read_text() == "0.5000 1 of 2 jobs"  # what this process says to its own parent
+        assert told.read_text() == "0.5000 1 of 2 jobs"
     said = capsys.readouterr().err
     assert "step 5" in said
     assert "[1/2] done: a, 00:01:01" in said
+
+
+def test_the_time_left_of_a_job_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed at 60 %, it did a tenth in 100 s: 300 s are left, not 33."""
+    now = [0.0]
+    monkeypatch.setattr(board.time, "monotonic", lambda: now[0])
+    line = board.Line(None)
+    now[0] = 50.0
+    line.move(0.6)
+    assert line.left is None
+    now[0] = 150.0
+    line.move(0.7)
+    assert line.left == pytest.approx(300)
+    line.move(0.0)  # something else begins
+    now[0] = 160.0
+    line.move(0.01)
+    now[0] = 170.0
+    line.move(0.02)
+    assert line.left == pytest.approx(980)
+    assert board.clock(3725.4) == "01:02:05"
+
+
+def test_a_line_now_and_then_where_there_is_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(board, "EVERY", 0.0)
+    (tmp_path / "told").write_text("0.5 step 7")
+    with board.Board(1) as shown:
+        shown.began("a")
+        shown.goes_on("a", tmp_path / "told")
+    assert "running: a, 50 %" in capsys.readouterr().err
+
+
+def test_named_gpus_are_refused_and_hidden_ones_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for devices in ([0, 3], "0,1"):
+        with pytest.raises(Refused, match=r"trainer.devices=.* it may be a number or auto"):
+            gpus_needed(devices, ["0", "1", "2", "3"], 1)
+    for told, names in (("-1", []), ("2,5", ["2", "5"]), ("1,-1,3", ["1"]), ("", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+        assert visible_gpus("auto") == names
+        assert visible_gpus("cpu") == []
+
+
+def test_a_job_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    one = job(tmp_path, "a")
+    assert "resume=true" not in one.words
+    (one.directory / "checkpoints").mkdir(parents=True)
+    (one.directory / "checkpoints/last.ckpt").touch()
+    assert "resume=true" in one.words
+    (one.directory / "summary.json").write_text('{"status": "incomplete"}')
+    assert not one.finished
+
+
+def test_ranks_that_outlive_the_first_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would keep the GPUs that the next job is given."""
+    script = tmp_path / "leader.py"
+    script.write_text(
+        "import subprocess, sys\n"
+        "from pathlib import Path\n"
+        "deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', deaf])\n"
+        "Path(sys.argv[1].split('=')[1]).write_text(str(child.pid))\n"
+        "sys.exit(1)\n"
+    )
+    monkeypatch.setattr(jobs, "PROGRAM", script)
+    (outcome,) = run_jobs([job(tmp_path, "a")], 1, tmp_path / "logs", "group")
+    assert outcome.status == 1
+    time.sleep(0.2)
+    pid = (tmp_path / "a").read_text()
+    assert not Path(f"/proc/{pid}").exists() or is_zombie(int(pid))
+
+
+def test_a_job_whose_parent_was_killed_stops(tmp_path: Path) -> None:
+    """Unless it works for a lease, which others wait for."""
+    child = (
+        "import os, sys, time; from sweeps.environment import following\n"
+        "with following():\n"
+        "    open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)\n"
+    )
+    parent = (
+        "import os, subprocess, sys, time\n"
+        "os.environ['SIDE_BY_SIDE_PARENT'] = str(os.getpid())\n"
+        "for name, more in (('a', {}), ('b', {'SIDE_BY_SIDE_LEASE': 'x'})):\n"
+        f"    line = [sys.executable, '-c', {child!r}, {str(tmp_path)!r} + '/' + name]\n"
+        "    subprocess.Popen(line, env={**os.environ, **more})\n"
+        "time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[1])
+    files = [tmp_path / name for name in "ab"]
+    end = time.monotonic() + 60
+    while not all(file.is_file() and file.read_text() for file in files) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    follows, works = (int(file.read_text()) for file in files)
+    while Path(f"/proc/{follows}").exists() and not is_zombie(follows) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert time.monotonic() < end
+    assert Path(f"/proc/{works}").exists()
+    os.kill(works, signal.SIGKILL)

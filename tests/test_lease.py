@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import lease as module
-from sweeps.lease import HELD, Claim, Lease, beating, kept_alive
+from sweeps.environment import HELD
+from sweeps.lease import Claim, Lease, beating, kept_alive
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +83,37 @@ def test_the_work_keeps_the_claim_when_its_holder_is_gone(tmp_path: Path, monkey
 
 
 def test_who_lost_the_claim_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child that does the work ends itself; its parent only learns of it."""
     stopped: list[int] = []
     monkeypatch.setattr(module.os, "kill", lambda pid, what: stopped.append(what))
     holder = Lease(tmp_path / "x.lease")
     claim = holder.take()
     assert claim is not None
     holder.write(Claim())  # somebody else's
-    with beating(holder, claim.token):
+    with beating(holder, claim.token) as lost:
+        assert lost.wait(2)
+    assert not stopped
+    monkeypatch.setenv(HELD, f"{tmp_path / 'x.lease'}:{claim.token}")
+    with kept_alive():
         time.sleep(0.5)
     assert stopped == [module.signal.SIGTERM]
+
+
+def test_a_folder_that_is_away_for_a_moment_is_no_loss_and_for_long_is(tmp_path: Path) -> None:
+    class Away(Lease):
+        broken = True
+
+        def beat(self, token: str) -> bool:
+            if self.broken:
+                raise OSError("Stale file handle")
+            return super().beat(token)
+
+    holder = Away(tmp_path / "x.lease")
+    claim = holder.take()
+    assert claim is not None
+    with beating(holder, claim.token) as lost:
+        time.sleep(0.25)  # less than two thirds of LOST
+        holder.broken = False
+        assert not lost.wait(1.0)
+        holder.broken = True
+        assert lost.wait(2.0)

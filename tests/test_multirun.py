@@ -4,13 +4,15 @@ Each case here goes wrong, silently or with a crash, when the jobs share a proce
 """
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from sweeps.multirun import short_names
-from tests.commands import NO_DROPOUT, TINY, command, launch, summary
+from tests.commands import NO_DROPOUT, QUIET, ROOT, TINY, command, environment, launch, summary
 
 TUNE = (*TINY, *NO_DROPOUT, "data=glue", "data.source=miniature", "data.task=rte", "trainer.max_epochs=1")
 PRETRAIN = (*TINY, *NO_DROPOUT, "trainer.max_steps=6", "trainer.max_epochs=-1", "data.validation_sequences=20")
@@ -22,6 +24,22 @@ def test_jobs_are_named_by_what_differs() -> None:
     assert short_names(jobs) == ["seed=0", "seed=1"]
     assert short_names([["data=glue", "seed=0"]]) == ["data=glue,seed=0"]
     assert short_names([["a=1"], ["a=1"]]) == ["job", "job"]
+
+
+def test_private_configurations_reach_the_jobs(tmp_path: Path) -> None:
+    """A model of one's own in a folder of one's own, for a job and for the pre-training inside one."""
+    (tmp_path / "mine/model").mkdir(parents=True)
+    small = "{hidden_size: 32, num_heads: 2, num_layers: 1, intermediate_size: 64}"
+    lines = ("# @package _global_", "defaults: [bert_miniature, _self_]", f"model: {small}")
+    (tmp_path / "mine/model/mine.yaml").write_text("\n".join(lines) + "\n")
+    inner = ("pretrain=miniature", "pretrain.trainer.max_steps=2", "pretrain.trainer.max_epochs=-1")
+    cpu = ("pretrain.trainer.accelerator=cpu", "pretrain.data.validation_sequences=20", *QUIET, "trainer=smoke")
+    task = ("model=mine", "data=glue", "data.source=miniature", "data.task=rte", "logger=csv")
+    done = launch(tmp_path, "-m", f"hydra.searchpath=[file://{tmp_path}/mine]", *task, *inner, *cpu)
+    assert done.status == 0, done.err
+    (record,) = runs(tmp_path).values()
+    assert record["model"] == "mine"
+    assert record["encoder_fingerprint"]
 
 
 def runs(place: Path) -> dict[str, dict]:
@@ -87,6 +105,21 @@ def test_under_torchrun_every_job_runs_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_different_number_of_jobs_per_rank(tmp_path: Path) -> None:
+    """What each rank would compose for itself: only the first one's jobs are run, and each of them whole."""
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        "import os, runpy, sys\n"
+        "sys.argv = ['run.py', *sys.argv[1:], 'seed=0,1' if os.environ['RANK'] == '0' else 'seed=0,1,2']\n"
+        f"runpy.run_path({str(ROOT / 'run.py')!r}, run_name='__main__')\n"
+    )
+    line = [sys.executable, *TORCHRUN, str(script), "-m", *PRETRAIN, "trainer.devices=1", "logger=csv"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert sorted(record["seed"] for record in runs(tmp_path).values()) == [0, 1]
+
+
+@pytest.mark.slow
 def test_all_of_glue_in_one_command(tmp_path: Path) -> None:
     """The tasks that the source has are jobs, the others are rows that say why; a second start has nothing to do."""
     suite = [word for word in TUNE if not word.startswith("data.task")]
@@ -98,6 +131,13 @@ def test_all_of_glue_in_one_command(tmp_path: Path) -> None:
     assert record["status"] == "finished"
     assert (tmp_path / "outputs" / own / "table.md").is_file()
     assert "miniature" in done.out
+    table = (tmp_path / "outputs" / own / "table.md").read_text()
+    assert "| MRPC | nyu-mll/glue, config mrpc cannot be read with data.source=miniature" in table
+    assert "Scored on a part of the test set only" in table
+    assert not (tmp_path / "outputs" / own / "submission.zip").exists()
     again = launch(tmp_path, *suite, "jobs=2", "trainer=smoke", "logger=csv")
     assert again.status == 0
     assert "started" not in again.err
+    both = launch(tmp_path, "-m", *suite, "seed=0,1", "jobs=2", "trainer=smoke", "logger=csv", "data.submission=false")
+    assert both.status == 0, both.err  # each a queue of its own
+    assert command(tmp_path, *suite, "explain=true").refusal
