@@ -171,6 +171,7 @@ def alone(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        (directory / LOCK).unlink(missing_ok=True)
         lock.release()
 
 

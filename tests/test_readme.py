@@ -22,8 +22,10 @@ def test_python_snippets_run(number: int, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_compose(command: str) -> None:
     words = shlex.split(re.sub(r"<\w+>", "x", command))
-    cfg = compose(*words)
-    assert cfg.model._target_
+    many = words[:1] == ["-m"]
+    for place in (0, -1):  # of a multirun the first point and the last
+        point = [f"{key}={value.split(',')[place]}" for key, value in (word.split("=") for word in words[1:])]
+        assert compose(*(point if many else words)).model._target_
     assert len(COMMANDS) > 5
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from datamodules import miniature
 from datamodules.glue_tasks import TASKS
 from lightning_modules.bert import Bert
+from sweeps.runs import alone
 from tests.commands import ROOT, TINY, Done, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 
@@ -417,3 +418,20 @@ def test_help_names_every_group() -> None:
     assert done.returncode == 0
     for group in ("model", "data", "trainer", "logger", "experiment"):
         assert re.search(rf"^{group}: ", done.stdout, re.MULTILINE)
+
+
+def test_one_process_at_a_time_runs_an_experiment(tmp_path: Path) -> None:
+    """A second one touches nothing of the first's."""
+    done = command(tmp_path, *GLUE, "data.task=rte", "trainer=smoke", "logger=csv")
+    run = the_run(tmp_path)
+    (run / "summary.json").unlink()
+    (run / "model").rename(run / "kept")
+    with alone(run):
+        assert (
+            "is being run by another process"
+            in command(tmp_path, *GLUE, "data.task=rte", "trainer=smoke", "logger=csv").refusal
+        )
+    assert (run / "kept").is_dir()
+    assert (run / "metrics.csv").is_file()
+    assert not (run / ".running").exists()
+    assert done.status == 0
