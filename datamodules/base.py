@@ -21,7 +21,7 @@ class TextDataModule(L.LightningDataModule, ABC):
     then every process reads what is there.
 
     Args:
-        source: `hub`, a local folder in the hub's layout, or `miniature`.
+        source: `hub`, a local folder in the hub's layout, or `miniature` (`miniature-sweep`, `miniature-gpu`).
         tokenizer: how to cut text; trained on this data's training text if it names no file.
         global_batch_size: examples per optimiser step over all devices and micro-batches.
         eval_batch_size: examples per evaluation batch of one device.

@@ -18,7 +18,7 @@ from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader, Passe
 from datamodules.objectives import Objective
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
-from datamodules.task import Refused, Task, real, whole
+from datamodules.task import GENERATED, Refused, Task, real, whole
 from datamodules.tokenization import WordPiece, id_type
 
 WAYS = {  # what to do about too few documents, for rows and for one's own files
@@ -69,7 +69,7 @@ class Corpus(TextDataModule):
         self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
         self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
-        self.layout = choose("miniature" if source == "miniature" else corpus, bool(self.files), documents, sentences)
+        self.layout = choose("miniature" if source in GENERATED else corpus, bool(self.files), documents, sentences)
         self.task = Task("corpus", "pretraining", test_sets=(), max_length=max(max_length, long_length or 0))
 
     # ---- text --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Where tables come from: the hub, a local folder in the hub's layout, or the embedded miniature.
 
-`data.source` says which: "hub", "miniature", or the path of a folder that holds repositories as the hub does
+`data.source` says which: "hub", "miniature" (or, larger, "miniature-sweep" and "miniature-gpu"), or the path of a folder that holds repositories as the hub does
 (`<folder>/nyu-mll/glue/...`). Whatever cannot be read is refused in one sentence that names the other ways to get it.
 The third-party readers are imported inside the functions: importing this file costs nothing.
 """
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from datamodules.task import Refused
+from datamodules.task import GENERATED, Refused
 from datamodules.text_files import head_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class _Table:
         named = {"config": self.config, "split": split}
         wanted = ", ".join([self.repository, *(f"{key} {name}" for key, name in named.items() if name)])
         ways = {"hub": "hub (needs a network)", "miniature": "miniature (generated text)"}
-        others = ["a folder in the hub's layout", *(way for source, way in ways.items() if source != self.source)]
+        own = "miniature" if self.source in GENERATED else self.source
+        others = ["a folder in the hub's layout", *(way for source, way in ways.items() if source != own)]
         return Refused(
             f"{wanted} cannot be read with data.source={self.source}: {reason}; "
             f"data.source (or the environment variable DATA_SOURCE) may also be {' or '.join(others)}."
@@ -47,12 +48,14 @@ class _Table:
 def load_rows(source: str, repository: str, config: str | None, split: str) -> "datasets.Dataset":
     """Read one split of a table, e.g. `load_rows("hub", "nyu-mll/glue", "rte", "train")`.
 
+    The miniature's documents are generated while they are read, so that any number of them needs no memory.
+
     Raises:
         Refused: the folder, repository, configuration or split does not exist, or the hub cannot be reached.
     """
     table = _Table(source, repository, config)
     _check_splits(table, [split])
-    if source == "miniature":
+    if source in GENERATED:
         return _miniature_rows(table, split)
     builder = _builder(table)
     with _refusing(table, split):
@@ -67,7 +70,7 @@ def available_splits(source: str, repository: str, config: str | None) -> list[s
         Refused: the folder, repository or configuration does not exist, or the hub cannot be reached.
     """
     table = _Table(source, repository, config)
-    if source == "miniature":
+    if source in GENERATED:
         return _miniature_splits(table)
     builder = _builder(table)
     files = getattr(builder.config, "data_files", None)  # a copy from the cache knows its splits, but no files
@@ -86,7 +89,7 @@ def identity(source: str, repository: str, config: str | None, splits: Sequence[
     table = _Table(source, repository, config)
     named: dict[str, object] = {"source": source, "repository": repository, "config": config}
     _check_splits(table, splits)
-    if source == "miniature":
+    if source in GENERATED:
         from datamodules import miniature
 
         return {**named, "world": miniature.WORLD, "seed": MINIATURE_SEED}
@@ -100,7 +103,7 @@ def identity(source: str, repository: str, config: str | None, splits: Sequence[
 
 def place(source: str, repository: str, config: str | None, split: str) -> str:
     """Where a split's rows stand, for a sentence about one of them: a folder's files, else the source and the names."""
-    if source in ("hub", "miniature"):
+    if source == "hub" or source in GENERATED:
         return f"{source}: {repository} / {config} / {split}"
     files = _builder(_Table(source, repository, config)).config.data_files or {}
     return ", ".join(os.path.relpath(file, Path(source).resolve()) for file in files[split])
@@ -194,13 +197,13 @@ def _check_splits(table: _Table, wanted: Sequence[str]) -> None:
 
 def _miniature_splits(table: _Table) -> list[str]:
     from datamodules import miniature
-    from datamodules.miniature.tasks import split_sizes
 
+    size = GENERATED[table.source]
     if table.repository != GLUE:
-        return list(miniature.CORPUS_WORDS)
-    if table.config not in miniature.TASKS:
-        raise table.refused(f"its configurations are {', '.join(miniature.TASKS)}")
-    return list(split_sizes(table.config))
+        return list(miniature.DOCUMENTS[size])
+    if table.config not in miniature.BUILDERS:
+        raise table.refused(f"its configurations are {', '.join(miniature.BUILDERS)}")
+    return list(miniature.split_sizes(table.config, size))
 
 
 def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
@@ -208,6 +211,11 @@ def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
 
     from datamodules import miniature
 
+    size = GENERATED[table.source]
     if table.repository == GLUE and table.config:
-        return datasets.Dataset.from_list(miniature.glue(table.config, split, seed=MINIATURE_SEED))
-    return datasets.Dataset.from_dict({"text": miniature.documents(split, seed=MINIATURE_SEED)})
+        return datasets.Dataset.from_list(miniature.glue(table.config, split, MINIATURE_SEED, size))
+    texts = datasets.IterableDataset.from_generator(
+        lambda: ({"text": text} for text in miniature.documents(split, MINIATURE_SEED, size)),
+        features=datasets.Features({"text": datasets.Value("string")}),
+    )
+    return cast("datasets.Dataset", texts)  # read once from end to end, as a table is

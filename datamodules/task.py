@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+GENERATED = {"miniature": "demo", "miniature-sweep": "sweep", "miniature-gpu": "gpu"}  # by data.source: its size
+
 
 class Refused(ValueError):  # noqa: N818
     """A setting or an input that cannot be used. Its message is one sentence, written for the user."""

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 from torch import Tensor
 
-from datamodules.task import Refused, one_of
+from datamodules.task import GENERATED, Refused, one_of
 from lightning_modules import encoder_io
 from lightning_modules.base import LanguageModel
 from lightning_modules.interop import transformers
@@ -76,9 +76,9 @@ def resolve(init_from: str | None, published: str | None, source: str, pretraini
         target: the model class's dotted name, which an encoder directory must have been made by.
     """
     if init_from is None:
-        if not pretraining and source != "miniature" and published is None:
+        if not pretraining and source not in GENERATED and published is None:
             raise Refused(f"init_from says where a transfer starts: it may be {WAYS}.")
-        init_from = "scratch" if pretraining or source == "miniature" else "published"
+        init_from = "scratch" if pretraining or source in GENERATED else "published"
     if init_from == "scratch":
         return Start("scratch")
     if init_from == "published":

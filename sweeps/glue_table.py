@@ -92,7 +92,7 @@ def named(average: str, rows: Sequence[Row]) -> str:
 
 def is_miniature(rows: Sequence[Row]) -> bool:
     """Whether these are results on generated text."""
-    return any(row.record["data"].startswith("miniature/") for row in rows if row.record)
+    return any(row.record["data"].startswith("miniature") for row in rows if row.record)
 
 
 # ---- for people ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.task import fingerprint
+from datamodules.task import GENERATED, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Cost
 from lightning_modules.evaluation import Results
@@ -92,7 +92,7 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     """What was run on what; results on generated text are never called by a real data set's name."""
     choices = HydraConfig.get().runtime.choices
     name = cfg.data.corpus if "corpus" in cfg.data else choices["data"]
-    name = "miniature" if cfg.data.source == "miniature" else name
+    name = cfg.data.source if cfg.data.source in GENERATED else name
     name = "own files" if cfg.data.get("files") else name
     name = f"{name}/{data.task.name}" if "task" in cfg.data else name
     size = f"{cfg.model._target_.rpartition('.')[2]} as in {start.words}" if start.resized else choices["model"]

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.task import Refused, fingerprint, one_of, whole
+from datamodules.task import GENERATED, Refused, fingerprint, one_of, whole
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
@@ -63,7 +63,7 @@ def strip_places(node: dict[str, Any]) -> None:
         node["trainer"].pop(key, None)
     for key in WORKPLACE:
         node["data"].pop(key, None)
-    if node["data"]["source"] not in ("hub", "miniature"):
+    if node["data"]["source"] not in ("hub", *GENERATED):
         node["data"]["source"] = "local"
     node["data"]["tokenizer"]["file"] = stands_for(node["data"]["tokenizer"]["file"])
 

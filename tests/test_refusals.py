@@ -96,7 +96,6 @@ REFUSED: dict[str, list[str]] = {
     GLUE + "data.train_examples=0": ["data.train_examples=0", WHOLE],
     GLUE + "data.train_examples=5000": ["data.train_examples=5000", "from 1 to "],
     "data=glue data.source=miniature data.task=squad": ["data.task='squad'", "cola, sst2, mrpc, stsb, qqp, mnli, qnli"],
-    "data=glue data.task=qqp data.source=miniature": ["glue, config qqp", "sst2, cola, rte, stsb, mnli"],
     GLUE + "data.source=nowhere": ["init_from", "an encoder directory"],
     GLUE + "init_from=scratch data.source=nowhere": ["data.source=nowhere", "hub", "miniature"],
     GLUE + "data.selection=test": ["data.selection='test'", "holdout, paper"],

@@ -219,8 +219,8 @@ def test_the_record_of_a_transfer(tuned: Path, pretrained: Path) -> None:
     assert record["headline"]["name"] == "accuracy"
     assert record["headline"]["value"] == record["metrics"]["test_validation_matched/score"]
     card = record["card"]
-    assert card["train"] + card["selection"] == 2000
-    assert card["validation_matched"] == card["validation_mismatched"] == 300
+    assert card["train"] + card["selection"] == 4000
+    assert card["validation_matched"] == card["validation_mismatched"] == 1000
     assert record["cost"]["steps"] == -(-card["train"] // 32)
 
 
@@ -233,7 +233,7 @@ def test_a_run_without_wandb_does_not_import_it(tuning: tuple[Path, Done, set[st
 @pytest.mark.parametrize("split", TASKS["mnli"].test_sets)
 def test_every_test_example_is_answered_once(tuned: Path, split: str) -> None:
     rows, truth = table(tuned / "predictions" / f"{split}.tsv"), miniature.glue("mnli", split, seed=0)
-    assert [int(row["index"]) for row in rows] == list(range(300))
+    assert [int(row["index"]) for row in rows] == list(range(1000))
     assert [int(row["label"]) for row in rows] == [row["label"] for row in truth]
     for row in rows:
         chances = [float(row[f"p({label})"]) for label in TASKS["mnli"].labels]
@@ -241,8 +241,8 @@ def test_every_test_example_is_answered_once(tuned: Path, split: str) -> None:
         assert int(row["prediction"]) == chances.index(max(chances))
     right = sum(row["prediction"] == row["label"] for row in rows)
     metrics = summary(tuned)["metrics"]
-    assert metrics[f"test_{split}/accuracy"] == pytest.approx(right / 300, abs=1e-6)
-    assert metrics[f"test_{split}/score"] == pytest.approx(100 * right / 300, abs=1e-4)
+    assert metrics[f"test_{split}/accuracy"] == pytest.approx(right / 1000, abs=1e-6)
+    assert metrics[f"test_{split}/score"] == pytest.approx(100 * right / 1000, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -297,14 +297,14 @@ def test_a_regression_leaves_scores(pretrained: Path, tmp_path: Path) -> None:
     assert done.status == 0, done.err
     run = the_run(tmp_path)
     rows = table(run / "predictions" / "validation.tsv")
-    assert [int(row["index"]) for row in rows] == list(range(300))
+    assert [int(row["index"]) for row in rows] == list(range(1000))
     assert len({row["prediction"] for row in rows}) > 100
     assert all(row["prediction"] == row["p(score)"] for row in rows)
     texts = [(str(row["sentence1"]), str(row["sentence2"])) for row in miniature.glue("stsb", "validation", seed=0)]
     answers = Bert.load(run / "model").predict(texts)
     assert answers == pytest.approx([float(row["prediction"]) for row in rows], abs=1e-4)
     server = table(run / "predictions" / "STS-B.tsv")
-    assert [int(row["index"]) for row in server] == list(range(100))
+    assert [int(row["index"]) for row in server] == list(range(200))
     assert all(0 <= float(row["prediction"]) <= 5 for row in server)
     record = summary(run)
     assert {"test_validation/pearson", "test_validation/spearman"} <= set(record["metrics"])

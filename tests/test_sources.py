@@ -133,17 +133,20 @@ def test_the_real_files() -> None:
 
 
 def test_the_miniature() -> None:
-    for task in miniature.TASKS:
+    for task in (*miniature.TASKS, "ax"):
         for split in sources.available_splits("miniature", GLUE, task):
             assert sources.load_rows("miniature", GLUE, task, split).to_list() == miniature.glue(task, split)
     documents = sources.load_rows("miniature", "wikimedia/wikipedia", "20231101.en", "validation")
-    assert documents.to_list() == [{"text": text} for text in miniature.documents("validation")]
+    assert list(documents) == [{"text": text} for text in miniature.documents("validation")]
+    assert documents.column_names == ["text"]
+    larger = sources.load_rows("miniature-sweep", GLUE, "mnli", "train")
+    assert (len(larger), sources.available_splits("miniature-gpu", GLUE, "ax")) == (20_000, ["test"])
     identity = sources.identity("miniature", GLUE, "rte", ["train"])
     assert identity == {"source": "miniature", "repository": GLUE, "config": "rte", "world": miniature.WORLD, "seed": 0}
 
 
 def test_what_the_miniature_has_not() -> None:
-    assert "its configurations are sst2, cola" in refusal(sources.load_rows, "miniature", GLUE, "qqp", "train")
+    assert "its configurations are cola, sst2" in refusal(sources.load_rows, "miniature", GLUE, "squad", "train")
     message = refusal(sources.load_rows, "miniature", GLUE, "rte", "dev")
     assert "it has only the splits train, validation, test" in message
     assert message.count("miniature") == 1

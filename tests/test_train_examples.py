@@ -68,7 +68,7 @@ def test_what_is_chosen_and_tested_on_stays(place: Path) -> None:
     assert sum(part.card["train_labels"].values()) == 40
     assert {key: part.card[key] for key in ("selection", "validation")} == {
         "selection": len(whole.val),
-        "validation": 300,
+        "validation": 1000,
     }
     assert part.tokens_dir == whole.tokens_dir
     assert part.tokenizer_file == whole.tokenizer_file

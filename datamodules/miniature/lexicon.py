@@ -1,14 +1,23 @@
-"""The words of the miniature world. They depend on `WORLD` alone: a seed tells other stories in the same language."""
+"""The words of the miniature world. They depend on `WORLD` alone: a seed tells other stories in the same language.
 
-from collections.abc import Iterable
-from itertools import combinations, product
+Every word that can decide a label belongs to a part: training rows are made of the first part's words, and half of the
+rows of validation and test of words that occur in the corpus but in no training set.
+"""
+
+from bisect import bisect_right
+from itertools import accumulate, product
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-WORLD = 1  # raised by hand whenever a generated word, document or row changes
+from datamodules.miniature import vocabulary
+
+WORLD = 2  # raised by hand whenever a generated word, document or row changes
 
 NEGATIVE, POSITIVE = 0, 1  # polarity of an adjective; also the label of sst2
-SEEN, UNSEEN = 0, 1  # half of the adjectives: in the training rows of sst2, or in the corpus only
+PARTS = TRAIN, VALIDATION, TEST = 0, 1, 2
+THING, VISIT = 0, 1  # what an opinion is about; a homograph's polarity depends on it
+
+T = TypeVar("T")
 
 
 class Person(NamedTuple):
@@ -26,14 +35,29 @@ class Verb(NamedTuple):
     past: str
 
 
+class Noun(NamedTuple):
+    """`kinds` are two for a homograph, which of them it is shows in its context; else one."""
+
+    one: str
+    many: str
+    kinds: tuple[str, ...]
+    part: int
+
+
 def stream(*names: object) -> Random:
     """Return the generator that belongs to these names. Text seeds pass through SHA-512, never through `hash()`."""
     return Random("/".join(map(str, (WORLD, *names))))
 
 
-def zipf(rng: Random, ranked: list[str]) -> str:
-    """Draw the k-th word with a probability near 1 / k: the logarithm of the rank is uniform."""
-    return ranked[int((len(ranked) + 1) ** rng.random()) - 1]
+class Zipf:
+    """Draws the k-th of a list with a probability of 1 / k, in arithmetic that is the same on every machine."""
+
+    def __init__(self, ranked: list[str], resolution: int = 8192) -> None:
+        sums = list(accumulate(1 / rank for rank in range(1, len(ranked) + 1)))
+        self.table = [ranked[bisect_right(sums, (at + 0.5) / resolution * sums[-1])] for at in range(resolution)]
+
+    def draw(self, rng: Random) -> str:
+        return self.table[int(rng.random() * len(self.table))]
 
 
 def words(text: str) -> list[str]:
@@ -41,9 +65,14 @@ def words(text: str) -> list[str]:
 
 
 def plural(noun: str) -> str:
-    if noun.endswith(("ch", "sh", "s", "x")):
+    if noun.endswith(("ch", "sh", "s", "x", "z")):
         return noun + "es"
     return noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
+
+
+def an(word: str) -> str:
+    """The word behind its indefinite article."""
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def verb(entry: str) -> Verb:
@@ -64,17 +93,23 @@ def coined(count: int, *parts: str) -> list[str]:
     return stream("coined", *parts).sample(["".join(pieces) for pieces in product(*map(words, parts))], count)
 
 
-def adjectives(stems: Iterable[str]) -> dict[tuple[int, int], list[str]]:
-    """Return words by (polarity, half). A stem's two words share both; suffixes are alike in all four groups."""
-    pairs = list(combinations(("ful", "ous", "ish", "y", "ive", "some"), 2))
-    groups: dict[tuple[int, int], list[str]] = {(p, h): [] for p in (NEGATIVE, POSITIVE) for h in (SEEN, UNSEEN)}
-    for number, stem in enumerate(stems):
-        groups[number % 2, number // 2 % 2] += [stem + suffix for suffix in pairs[number // 4 % len(pairs)]]
-    return groups
+def by_part(members: list[T]) -> dict[int, list[T]]:
+    """Deal a list out to the three parts."""
+    return {part: members[part::3] for part in PARTS}
 
 
-STEM_PARTS = ("bl br d dr fl gl gr j kl kr m pl pr sk sl sn st str tr v", "a e i o u", "b d lk lm n nd p rt v")
-ADJECTIVES = adjectives(coined(160, *STEM_PARTS))
+SUFFIXES = words("ful ous ish y ive some")
+STEMS = coined(690, "bl br d dr fl gl gr j kl kr m pl pr sk sl sn st str tr v", "a e i o u", "b d lk lm n nd p rt v")
+
+
+def adjectives(stems: list[str], first: int) -> list[str]:
+    """Every second stem with a suffix; suffixes are as frequent in every group and part."""
+    return [stem + SUFFIXES[number // 3 % 6] for number, stem in enumerate(stems[first::2])]
+
+
+# By part: 100 of either polarity, with an opposite in un-; and 15 that are good of things and bad of visits, or so.
+POLAR = {polarity: by_part(adjectives(STEMS[:600], polarity)) for polarity in (NEGATIVE, POSITIVE)}
+HOMOGRAPHS = {good_of: by_part(adjectives(STEMS[600:], good_of)) for good_of in (THING, VISIT)}
 
 NAME_PARTS = ("b d f h j k l m n p r s t v z br", "a e i o u", "d l m n r v l lm nd rt")
 WOMEN = [Person(name.title(), "she", "her") for name in coined(150, *NAME_PARTS, "a ia i ena")]
@@ -83,32 +118,48 @@ PEOPLE = {person.name: person for pair in zip(WOMEN, MEN, strict=True) for perso
 TOWN_PARTS = ("b d g h k l m n r s t w", "a e i o u", "l n r st", "ford ham ton wick bury")
 TOWNS = [town.title() for town in coined(60, *TOWN_PARTS)]
 
-THINGS = words("""lamp drum coat kettle ladder violin basket mirror hammer scarf bucket blanket carpet clock compass
- cup desk doll flute glove guitar harp hat helmet jacket jar jug key kite knife lantern lock mug needle painting pan
- pen pencil piano pillow pipe plate pot purse puzzle rake ring robe rope saddle shirt shovel skirt sofa spade spoon
- stool stove suitcase sweater sword table teapot telescope tent toy tray trumpet trunk vase wagon wallet watch wheel
- whistle bag bed bell belt bench bicycle boat book boot bottle bowl box bracelet broom brush button cabinet camera
- candle cap card chain chair chest coin comb cradle crown cushion diary dish drawer dress fan fork map""")
-stream("things").shuffle(THINGS)  # so that the frequent ones are of no one kind
-SITES = words("""market station harbour library garden school church mill farm castle bridge kitchen museum theatre
- bakery workshop tower hotel park hospital forest river meadow tavern barn cellar chapel square stable bank court
- shop pier valley hall gallery lake cottage palace port""")
-JOBS = words("""baker farmer teacher sailor painter doctor driver singer weaver miller gardener dancer builder
- writer hunter fisher lawyer printer potter tailor barber butcher carpenter clerk cook judge nurse pilot shepherd""")
-PLAIN = words("""red green blue yellow black white brown grey small large round wooden long short thick thin new
- heavy light flat dark narrow wide tall""")
-DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+KINDS = list(vocabulary.KINDS)
+USES = {kind: tuple(map(str.strip, entry.split(","))) for kind, entry in vocabulary.USES.items()}
+KIND_NOUNS = {kind: words(members) for kind, members in vocabulary.KINDS.items()}
+TWOFOLD = coined(60, "b d f g k l m n p r s t v z", "a e i o u", "b d g k l m n p r t", "ock el ab im une")
 
-# What a person does to a thing, and to a person. No verb is symmetric ("meet"): swapped roles say something else.
-DEEDS = synonyms("""buy:bought purchase, find:found discover, repair mend, clean wash, collect gather, examine inspect,
- build:built construct, paint decorate, move shift, lift raise, carry transport, order request, hold:held grasp,
- select pick, describe portray, notice observe, need require, polish rub:rubbed, cover wrap:wrapped""")
-FAVOURS = synonyms("""help assist, teach:taught instruct, call phone, guide lead:led, greet welcome, question interview,
- invite summon, support back, follow pursue, visit""")
-FACTS = synonyms("own possess, like prefer:preferred")  # what a person is to a thing for as long as the document lasts
+
+def nouns() -> dict[str, Noun]:
+    """All names of things: 25 of each kind, and 60 invented ones that name two kinds."""
+    found = [
+        Noun(one, plural(one), (kind,), number % 3)
+        for kind in KINDS
+        for number, one in enumerate(KIND_NOUNS[kind])
+    ]  # fmt: skip
+    for number, one in enumerate(TWOFOLD):  # five times round, with another distance between the two kinds each time
+        first, second = KINDS[number % 12], KINDS[(number + 1 + number // 12) % 12]
+        found.append(Noun(one, plural(one), (first, second), number // 2 % 3))
+    stream("nouns").shuffle(found)  # so that the frequent ones are of no one kind
+    return {noun.one: noun for noun in found}
+
+
+NOUNS = nouns()
+PLAIN_NOUNS = {name: noun for name, noun in NOUNS.items() if len(noun.kinds) == 1}
+SITES, JOBS, PLAIN, DAYS, NEAR = (
+    words(text) for text in (vocabulary.SITES, vocabulary.JOBS, vocabulary.PLAIN, vocabulary.DAYS, vocabulary.NEAR)
+)
+DEEDS, FAVOURS, FACTS = map(synonyms, (vocabulary.DEEDS, vocabulary.FAVOURS, vocabulary.FACTS))
+HANDED, GOT = by_part(words(vocabulary.HANDED)), by_part(words(vocabulary.GOT))
+TAKERS_REASONS, GIVERS_REASONS = by_part([*vocabulary.TAKERS_REASONS]), by_part([*vocabulary.GIVERS_REASONS])
+EVENTS_BY_PART = {kind: by_part(groups) for kind, groups in (("deed", DEEDS), ("favour", FAVOURS))}
+NOUNS_BY_PART = {part: [name for name, noun in PLAIN_NOUNS.items() if noun.part == part] for part in PARTS}
 
 WORDS = {
-    "name": list(PEOPLE), "town": TOWNS, "noun": THINGS, "nouns": [plural(noun) for noun in THINGS],
-    "other": [form for noun in THINGS for form in (noun, plural(noun))],
-    "site": SITES, "job": JOBS, "plain": PLAIN, "day": DAYS,
+    "name": list(PEOPLE), "town": TOWNS, "noun": list(NOUNS), "nouns": [noun.many for noun in NOUNS.values()],
+    "other": [form for noun in NOUNS.values() for form in (noun.one, noun.many)],
+    "site": SITES, "job": JOBS, "plain": PLAIN, "day": DAYS, "near": NEAR,
 }  # fmt: skip
+KNOWN_FORMS = {form for forms in WORDS.values() for form in forms} | set(KINDS)
+KNOWN_FORMS |= {form for group in (*DEEDS, *FAVOURS, *FACTS) for verb in group for form in verb}
+KNOWN_FORMS |= {
+    un + word
+    for un in ("", "un")
+    for groups in (*POLAR.values(), *HOMOGRAPHS.values())
+    for members in groups.values()
+    for word in members
+}

@@ -1,149 +1,108 @@
-"""GLUE-like tasks of the miniature world: one function a task makes one row.
+"""The nine tasks in GLUE's shape, and ax: which rows a split has, and what is wrong with a few of them.
 
-A builder gets the row's number and makes the label of it (`number % labels`), so that labels are exactly balanced; all
-other choices are drawn without looking at the label wherever the task allows it.
+A builder makes one row for a label and a part of the lexicon. Labels are exactly balanced, and so are parts within a
+label: a training set has words of the first part only, every second row elsewhere has words of no training set.
 """
 
 from collections.abc import Callable
 from random import Random
 
-from datamodules.miniature.grammar import AGREEMENT, Event, Slots, clause, numbered, sentence
-from datamodules.miniature.lexicon import ADJECTIVES, DEEDS, FAVOURS, SEEN, WORDS
+from datamodules.miniature import inference, pairs, sentences
+from datamodules.miniature.lexicon import KNOWN_FORMS, TEST, TRAIN, VALIDATION, stream
+from datamodules.miniature.sentences import Made
+from datamodules.task import one_of
 
-Row = dict[str, object]
-
-OPINIONS = (
-    "it was a {adjective} {noun} from {town}",
-    "{name} said that the {plain} {noun} was {adjective}",
-    "the {site} in {town} was {adjective} on {day}",
-    "it was the same {adjective} day at the {site}",
-    "{name} brought a {noun} as {adjective} as the one at the {site}",
-    "the {noun} of {name} was {plain} and {adjective}",
-    "this {plain} {noun} is {adjective}, and so is the {site}",
-    "to {name} the journey to {town} seemed {adjective}",
-    "everyone in {town} knew the {adjective} {noun} behind the {site}",
-    "{adjective} was the {noun} that {name} brought from {town}",
-)
-MATCHED = ("{a} and {b}", "{a} but {b}", "{a} while {b}")
-MISMATCHED = ("although {a}, {b}", "{a}, whereas {b}", "everyone knew that {a} and that {b}")
-SETTINGS = ("on {when} {event} in {where}", "{event} in {where} on {when}", "in {where}, {event} on {when}")
-
-
-def sst2(rng: Random, number: int, split: str) -> Row:
-    """Every second pair of rows outside of train has an adjective of the half that train never shows."""
-    label, half = number % 2, SEEN if split == "train" else number // 2 % 2
-    slots = Slots(rng, adjective=rng.choice(ADJECTIVES[label, half]))
-    return {"sentence": sentence(rng.choice(OPINIONS).format_map(slots)), "label": label}
-
-
-def cola(rng: Random, number: int, split: str) -> Row:
-    """Half of the errors are in agreement, half in the order of two words; both keep length and, nearly, words."""
-    label, order_error, subject = number % 2, number % 4 == 0, rng.randrange(2)
-    verb = subject if label or order_error else 1 - subject
-    words = numbered(rng.choice(AGREEMENT), subject, verb).format_map(Slots(rng)).split()
-    if order_error:
-        at = rng.choice([i for i, word in enumerate(words[:-1]) if word in ("the", "a")])
-        words[at : at + 2] = reversed(words[at : at + 2])
-    return {"sentence": sentence(" ".join(words)), "label": label}
-
-
-def two_events(rng: Random) -> tuple[Event, Event]:
-    """Two events of one kind that share nobody and nothing."""
-    verbs = rng.choice((DEEDS, FAVOURS))
-    a, b, c, d = rng.sample(WORDS["name"], 4)
-    if verbs is DEEDS:
-        c, d = (f"the {noun}" for noun in rng.sample(WORDS["noun"], 2))
-    first, second = rng.sample(verbs, 2)
-    return Event(a, first, c), Event(b, second, d)
-
-
-def mixed_up(rng: Random, event: Event, other: Event) -> Event:
-    """Something that was not told, in words that were: another patient, another agent, or the roles swapped."""
-    if event.verbs in FAVOURS and rng.random() < 0.5:
-        return Event(event.patient, event.verbs, event.agent)
-    return event._replace(patient=other.patient) if rng.random() < 0.5 else event._replace(agent=other.agent)
-
-
-def rte(rng: Random, number: int, split: str) -> Row:
-    """The hypothesis restates one of two events, or mixes them up: the same overlap, constructions and verbs."""
-    a, b = two_events(rng)
-    event, other = rng.sample((a, b), 2)
-    premise = rng.choice(MATCHED).format(a=clause(rng, a), b=clause(rng, b))
-    hypothesis = clause(rng, mixed_up(rng, event, other) if number % 2 else event)
-    return {"sentence1": sentence(premise), "sentence2": sentence(hypothesis), "label": number % 2}
-
-
-def stsb(rng: Random, number: int, split: str) -> Row:
-    """Who did what to which thing, where and when: of these five facts, `number % 6` are common to both."""
-    verbs = rng.sample(DEEDS, 2)
-    who, what, where, when = (rng.sample(WORDS[kind], 2) for kind in ("name", "noun", "town", "day"))
-    changed = set(rng.sample(range(5), 5 - number % 6))
-    texts = []
-    for other in ([False] * 5, [fact in changed for fact in range(5)]):
-        event = clause(rng, Event(who[other[0]], verbs[other[1]], f"the {what[other[2]]}"))
-        text = rng.choice(SETTINGS).format(event=event, where=where[other[3]], when=when[other[4]])
-        texts.append(sentence(text))
-    return {"sentence1": texts[0], "sentence2": texts[1], "label": float(number % 6)}
-
-
-def in_order(rng: Random, first: Event, second: Event) -> str:
-    """Tell that `first` came before `second`, from either side."""
-    a, b = clause(rng, first), clause(rng, second)
-    return f"{a} before {b}" if rng.random() < 0.5 else f"{b} after {a}"
-
-
-def mnli_order(rng: Random, label: int) -> tuple[str, str]:
-    """Two events in an order: the same, unknown (each with the other's patient), or the reverse."""
-    a, b = two_events(rng)
-    told = ((a, b), (a._replace(patient=b.patient), b._replace(patient=a.patient)), (b, a))[label]
-    return in_order(rng, a, b), in_order(rng, *told)
-
-
-def mnli_fact(rng: Random, label: int, joins: tuple[str, ...]) -> tuple[str, str]:
-    """Two events, each of which happened or did not: one is repeated, mixed up, or said to be the other way."""
-    events, denied = two_events(rng), (rng.random() < 0.5, rng.random() < 0.5)
-    a, b = (clause(rng, event, no) for event, no in zip(events, denied, strict=True))
-    which = rng.randrange(2)
-    event, negated = events[which], denied[which]
-    if label == 1:  # the negation is drawn again: its presence must not tell the label
-        event, negated = mixed_up(rng, event, events[1 - which]), rng.random() < 0.5
-    return rng.choice(joins).format(a=a, b=b), clause(rng, event, negated != (label == 2))
-
-
-def mnli(rng: Random, number: int, split: str) -> Row:
-    """Mismatched rows join their events in ways that train never does."""
-    label = number % 3
-    if "mismatched" in split:
-        premise, hypothesis = mnli_fact(rng, label, MISMATCHED)
-    else:
-        premise, hypothesis = mnli_order(rng, label) if rng.random() < 0.25 else mnli_fact(rng, label, MATCHED)
-    return {"premise": sentence(premise), "hypothesis": sentence(hypothesis), "label": label}
-
-
-BUILDERS: dict[str, Callable[[Random, int, str], Row]] = {
-    "sst2": sst2,
-    "cola": cola,
-    "rte": rte,
-    "stsb": stsb,
-    "mnli": mnli,
+BUILDERS: dict[str, Callable[[Random, int, int, str], Made]] = {
+    "cola": sentences.cola,
+    "sst2": sentences.sst2,
+    "mrpc": pairs.mrpc,
+    "stsb": pairs.stsb,
+    "qqp": pairs.qqp,
+    "mnli": inference.mnli,
+    "qnli": pairs.qnli,
+    "rte": inference.rte,
+    "wnli": pairs.wnli,
+    "ax": inference.ax,
 }
+TASKS = tuple(name for name in BUILDERS if name != "ax")
+COLUMNS = {
+    "cola": ("sentence",), "sst2": ("sentence",), "qqp": ("question1", "question2"), "qnli": ("question", "sentence"),
+    "mnli": ("premise", "hypothesis"), "ax": ("premise", "hypothesis"),
+}  # fmt: skip
+PAIR = ("sentence1", "sentence2")
+LABELS = {"mnli": 3, "ax": 3, "stsb": 6}  # all others have two
+
+LARGER = ("sweep", "gpu")
+TRAIN_ROWS = {"rte": 1000, "wnli": 500, "stsb": 1000, "mnli": 4000, "qqp": 4000}  # all others 2,000
+MORE_ROWS = {"mnli": 20_000, "qqp": 20_000, "qnli": 10_000, "sst2": 10_000, "cola": 8000, "stsb": 5000}
+LABEL_NOISE, TYPOS = 0.02, 0.03  # in training rows; in all rows
 
 
-def split_sizes(task: str) -> dict[str, int]:
+def split_sizes(task: str, size: str = "demo") -> dict[str, int]:
     """Rows by split, train first: later splits avoid what earlier ones hold."""
+    if task == "ax":
+        return {"test": 1000}
     ends = ("_matched", "_mismatched") if task == "mnli" else ("",)
-    sizes = {"train": 2000 if task in ("sst2", "cola", "mnli") else 1000}
-    return sizes | {"validation" + end: 300 for end in ends} | {"test" + end: 100 for end in ends}
+    train = TRAIN_ROWS.get(task, 2000)
+    train = MORE_ROWS.get(task, train) if size in LARGER else train
+    return {"train": train} | {"validation" + end: 1000 for end in ends} | {"test" + end: 200 for end in ends}
 
 
-def unseen_rows(rng: Random, task: str, split: str, size: int, seen: set[tuple[object, ...]]) -> list[Row]:
-    """Build rows whose text is not in `seen`, add it there, and shuffle."""
-    rows: list[Row] = []
-    while len(rows) < size:
-        row = BUILDERS[task](rng, len(rows), split)
-        text = tuple(value for name, value in row.items() if name != "label")
-        if text not in seen:
-            seen.add(text)
-            rows.append(row)
-    rng.shuffle(rows)
+def made_rows(task: str, split: str, seed: int = 0, size: str = "demo") -> list[Made]:
+    """Rows with their true labels and tags, in the order in which they are handed out.
+
+    Raises:
+        Refused: if there is no such task, or no such split of it.
+    """
+    sizes = split_sizes(one_of("task", task, BUILDERS), size)
+    one_of("split", split, sizes)
+    seen: set[tuple[str, ...]] = set()
+    rows: list[Made] = []
+    for name, wanted in sizes.items():
+        rows = _unseen(stream(task, name, seed, size), task, name, wanted, seen)
+        if name == split:
+            break
     return rows
+
+
+def _unseen(rng: Random, task: str, split: str, wanted: int, seen: set[tuple[str, ...]]) -> list[Made]:
+    """Make rows whose texts are not in `seen`, add them there, and shuffle."""
+    labels, build = LABELS.get(task, 2), BUILDERS[task]
+    other = TEST if split.startswith("test") and task != "ax" else VALIDATION
+    rows: list[Made] = []
+    while len(rows) < wanted:
+        part = TRAIN if split == "train" or len(rows) // labels % 2 == 0 else other
+        row = build(rng, len(rows) % labels, part, split)
+        if row.texts not in seen:
+            seen.add(row.texts)
+            rows.append(row._replace(tags=row.tags | {"words": "seen" if part == TRAIN else "unseen"}))
+    rng.shuffle(rows)
+    return [mistyped(rng, row) if rng.random() < TYPOS else row for row in rows]
+
+
+def mistyped(rng: Random, row: Made) -> Made:
+    """Swap two letters within one word; the result is no other word, so whoever knows all words can undo it."""
+    texts = [text.split() for text in row.texts]
+    for _ in range(20):
+        found = rng.choice(texts)
+        number = rng.randrange(len(found))
+        word = found[number]
+        if len(word) < 5 or not word.isalpha():
+            continue
+        at = rng.randrange(1, len(word) - 2)
+        wrong = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        if wrong != word and wrong not in KNOWN_FORMS:
+            found[number] = wrong
+            return row._replace(texts=tuple(map(" ".join, texts)), tags=row.tags | {"typo": word})
+    return row
+
+
+def given_label(rng: Random, task: str, split: str, row: Made) -> int | float:
+    """The label that is handed out: none in a test split, now and then a wrong one in training."""
+    if split.startswith("test"):
+        return -1.0 if task == "stsb" else -1
+    if task == "stsb":
+        return float(row.label)
+    if split == "train" and rng.random() < LABEL_NOISE:
+        return (row.label + rng.randrange(1, LABELS.get(task, 2))) % LABELS.get(task, 2)
+    return row.label
