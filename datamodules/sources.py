@@ -1,7 +1,8 @@
 """Where tables come from: the hub, a local folder in the hub's layout, or the embedded miniature.
 
-`data.source` says which: "hub", "miniature" (or, larger, "miniature-sweep" and "miniature-gpu"), or the path of a folder that holds repositories as the hub does
-(`<folder>/nyu-mll/glue/...`). Whatever cannot be read is refused in one sentence that names the other ways to get it.
+`data.source` says which: "hub", "miniature" (larger: "miniature-sweep", "miniature-gpu"), or the path of a folder
+that holds repositories as the hub does (`<folder>/nyu-mll/glue/...`). Whatever cannot be read is refused in one
+sentence that names the other ways to get it.
 The third-party readers are imported inside the functions: importing this file costs nothing.
 """
 

@@ -18,7 +18,13 @@ from datamodules.glue_tasks import TASKS as GLUE_TASKS
 from datamodules.miniature import BUILDERS, TASKS, documents, glue, split_sizes, tell
 from datamodules.miniature.grammar import Transfer
 from datamodules.miniature.lexicon import (
-    EVENTS_BY_PART, HOMOGRAPHS, NOUNS_BY_PART, PARTS, POLAR, TRAIN, VALIDATION,
+    EVENTS_BY_PART,
+    HOMOGRAPHS,
+    NOUNS_BY_PART,
+    PARTS,
+    POLAR,
+    TRAIN,
+    VALIDATION,
 )  # fmt: skip
 from datamodules.miniature.tasks import LABEL_NOISE, LABELS, TYPOS, made_rows
 from datamodules.task import Refused

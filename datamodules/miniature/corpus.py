@@ -21,8 +21,10 @@ from datamodules.miniature.lexicon import (
     PEOPLE,
     POLAR,
     TAKERS_REASONS,
+    THING,
     TRAIN,
-    USES,
+    USES_OF,
+    VISIT,
     WORDS,
     Verb,
     Zipf,
@@ -58,6 +60,7 @@ class Document(NamedTuple):
     told: list[Told]
     kinds: dict[str, str]  # the sense of each thing in this document
     owners: dict[str, str]  # in the end
+    people: list[str]
 
     @property
     def text(self) -> str:
@@ -186,6 +189,8 @@ class Story(Slots):
         self.clear()
         self.update(hero=hero, they=PEOPLE[hero].they, them=PEOPLE[hero].them, friend=friend, town=town, home=home)
         self.update(thing=thing, a_thing=an(thing), when=self.rng.choice(WORDS["day"]))
+        if self.topic == VISIT:  # what is said of the place is said of one place
+            self["site"] = self["site"]
 
     def say(self, template: str) -> str:
         """Fill one line. A line about a thing's kind, or about a thing that changes hands, chooses the thing first."""
@@ -199,7 +204,7 @@ class Story(Slots):
 
     def opening(self, template: str) -> str:
         """How the paragraph begins: the hero comes by a thing, or comes to a place."""
-        if self.topic == 0:
+        if self.topic == THING:
             place = f"at the {self['site']} in {self['town']}" if "{site} in {town}" in template else ""
             if place:
                 self["site"] = place.split()[2]
@@ -207,7 +212,8 @@ class Story(Slots):
             event = self.tell(Event(self["hero"], self.rng.choice(DEEDS), f"the {self['thing']}", place, day))
             self["got"] = self.rng.choice(event.verbs).past
         text = self.say(template)
-        self.pop("site", None)
+        if self.topic == THING:
+            self.pop("site", None)
         return text
 
     def paragraph(self, size: int) -> list[str]:
@@ -226,7 +232,6 @@ class Story(Slots):
         return [*wish, first, *map(self.say, (*middle, *endings))]
 
 
-USES_OF = {kind: (*(one.replace(":", " ") for one in verbs.split()), usual) for kind, (verbs, usual) in USES.items()}
 SAYS = {
     "adjective": Story.adjective, "an_adjective": lambda story: an(story.adjective()), "quality": Story.quality,
     "deed": Story.deed, "undone": Story.undone, "retold": Story.retold, "heard": Story.heard, "fact": Story.fact,
@@ -242,4 +247,4 @@ def document(*names: object) -> Document:
         sizes[rng.randrange(len(sizes))] += 1
     story = Story(rng)
     paragraphs = [story.paragraph(size) for size in sizes]
-    return Document(paragraphs, story.told, story.kinds, story.owners)
+    return Document(paragraphs, story.told, story.kinds, story.owners, story.own["name"])

@@ -26,7 +26,9 @@ PREDICATES = (
     "<stands|stand> at the {site}",
 )
 FRAMES = ("", "on {day} ", "{name} says that ")
-AGREEMENT = tuple(f"{frame}{subject} {predicate}" for frame, subject, predicate in product(FRAMES, SUBJECTS, PREDICATES))
+AGREEMENT = tuple(
+    f"{frame}{subject} {predicate}" for frame, subject, predicate in product(FRAMES, SUBJECTS, PREDICATES)
+)
 
 
 class Event(NamedTuple):

@@ -119,7 +119,16 @@ TOWN_PARTS = ("b d g h k l m n r s t w", "a e i o u", "l n r st", "ford ham ton 
 TOWNS = [town.title() for town in coined(60, *TOWN_PARTS)]
 
 KINDS = list(vocabulary.KINDS)
-USES = {kind: tuple(map(str.strip, entry.split(","))) for kind, entry in vocabulary.USES.items()}
+
+
+def uses(entry: str) -> tuple[str, str, str]:
+    """Read "fed groomed, in the stable": two things that one does with a kind, and where or when."""
+    verbs, usual = entry.split(", ")
+    first, second = verbs.split()
+    return first.replace(":", " "), second.replace(":", " "), usual
+
+
+USES_OF = {kind: uses(entry) for kind, entry in vocabulary.USES.items()}
 KIND_NOUNS = {kind: words(members) for kind, members in vocabulary.KINDS.items()}
 TWOFOLD = coined(60, "b d f g k l m n p r s t v z", "a e i o u", "b d g k l m n p r t", "ock el ab im une")
 

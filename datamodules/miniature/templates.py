@@ -80,7 +80,13 @@ EVENTS = (
     "{heard}", "it was true that {retold}", "{fact}", "{fact} but {fact}",
     "because {fact}, {deed}",
 )  # fmt: skip
-TRANSFERS = ("{moved}", "on {day} {moved}", "{moved} because {reason}", "{moved} because {reason}", "{moved} at the {site}")
+TRANSFERS = (
+    "{moved}",
+    "on {day} {moved}",
+    "{moved} because {reason}",
+    "{moved} because {reason}",
+    "{moved} at the {site}",
+)
 OF_ITS_KIND = (
     "{name} {use} the {it}",
     "every day {name} {use} the {it} {usual}",

@@ -56,8 +56,8 @@ NEAR = "beside near behind above below"
 
 # Verbs with one meaning; "buy:bought" where the past is irregular, which here serves as participle too. No verb is
 # symmetric ("meet"): swapped roles always say something else.
-DEEDS = """buy:bought purchase acquire, find:found discover, repair mend fix, clean wash, collect gather, examine inspect,
- build:built construct, paint decorate, move shift, lift raise, carry transport, order request, hold:held grasp,
+DEEDS = """buy:bought purchase acquire, find:found discover, repair mend fix, clean wash, collect gather,
+ examine inspect, build:built construct, paint decorate, move shift, lift raise, carry transport, order request, hold:held grasp,
  select pick, describe portray, notice observe, need require, polish rub:rubbed, cover wrap:wrapped, mislay:mislaid
  lose:lost, conceal hide:hid, destroy ruin demolish, measure gauge, burn scorch, copy:copied reproduce, push shove,
  pull tug:tugged, admire esteem, send:sent mail, touch feel:felt, test try:tried, exchange swap:swapped,
@@ -74,5 +74,6 @@ TAKERS_REASONS = (
     "needed it", "had asked for it", "had lost the old one", "had none", "could not find another", "had begged for it",
 )  # fmt: skip
 GIVERS_REASONS = (
-    "had two of them", "had no use for it", "no longer wanted it", "had another one", "could not keep it", "was tired of it",
+    "had two of them", "had no use for it", "no longer wanted it", "had another one", "could not keep it",
+    "was tired of it",
 )  # fmt: skip
