@@ -147,10 +147,15 @@ def targets_of(task: str, labels: np.ndarray) -> np.ndarray:
 
 
 @cache
+def rows_of(task: str, split: str, seed: int) -> list[Made]:
+    return made_rows(task, split, seed)
+
+
+@cache
 def training(task: str, seed: int) -> tuple[list[Made], np.ndarray]:
     """Rows to train on and the labels that were handed out with them. The diagnostic set has mnli's."""
     task = "mnli" if task == "ax" else task
-    rng, rows = stream("labels", task, "train", seed, "demo"), made_rows(task, "train", seed)
+    rng, rows = stream("labels", task, "train", seed, "demo"), rows_of(task, "train", seed)
     return rows[:TRAINED_ON], np.array([given_label(rng, task, "train", row) for row in rows])[:TRAINED_ON]
 
 
@@ -162,7 +167,7 @@ def evaluation(task: str) -> list[str]:
 def climb(task: str, split: str, features: Features, seed: int = 0, words: str = "") -> float:
     """The score of a linear model of some features; `words` seen or unseen: on these rows only."""
     train, labels = training(task, seed)
-    rows = [row for row in made_rows(task, split, seed) if words in ("", row.tags["words"])]
+    rows = [row for row in rows_of(task, split, seed) if words in ("", row.tags["words"])]
     predicted = linear(
         [features(row.texts) for row in train], targets_of(task, labels), [features(row.texts) for row in rows]
     )
@@ -173,7 +178,7 @@ def climb(task: str, split: str, features: Features, seed: int = 0, words: str =
 def rungs(task: str, split: str, seed: int = 0) -> dict[str, float]:
     """All rungs of a task, from knowing nothing to knowing the generator."""
     found = {"majority": 0.0 if task == "stsb" else 100 / LABELS.get(task, 2)}
-    pair = len(made_rows(task, split, seed)[0].texts) > 1
+    pair = len(rows_of(task, split, seed)[0].texts) > 1
     found |= {name: climb(task, split, features, seed) for name, features in (TWO_TEXTS if pair else ONE_TEXT).items()}
     return found | {"exact": 100.0}  # every label is a function of the texts, and evaluation has no wrong labels
 

@@ -56,12 +56,12 @@ NEAR = "beside near behind above below"
 
 # Verbs with one meaning; "buy:bought" where the past is irregular, which here serves as participle too. No verb is
 # symmetric ("meet"): swapped roles always say something else.
-DEEDS = """buy:bought purchase acquire, find:found discover, repair mend fix, clean wash, collect gather,
- examine inspect, build:built construct, paint decorate, move shift, lift raise, carry transport, order request, hold:held grasp,
- select pick, describe portray, notice observe, need require, polish rub:rubbed, cover wrap:wrapped, mislay:mislaid
- lose:lost, conceal hide:hid, destroy ruin demolish, measure gauge, burn scorch, copy:copied reproduce, push shove,
- pull tug:tugged, admire esteem, send:sent mail, touch feel:felt, test try:tried, exchange swap:swapped,
- fetch bring:brought, sketch outline, display exhibit, scratch scrape"""
+DEEDS = """buy:bought purchase acquire, find:found discover, repair mend fix, clean wash, collect gather, examine
+ inspect, build:built construct, paint decorate, move shift, lift raise, carry transport, order request,
+ hold:held grasp, select pick, describe portray, notice observe, need require, polish rub:rubbed, cover
+ wrap:wrapped, mislay:mislaid lose:lost, conceal hide:hid, destroy ruin demolish, measure gauge, burn scorch,
+ copy:copied reproduce, push shove, pull tug:tugged, admire esteem, send:sent mail, touch feel:felt, test
+ try:tried, exchange swap:swapped, fetch bring:brought, sketch outline, display exhibit, scratch scrape"""
 FAVOURS = """help assist aid, teach:taught instruct, call phone, guide lead:led, greet welcome, question interview,
  invite summon, support back, follow pursue, scold rebuke, trust believe, trick fool deceive, frighten scare,
  rescue save, comfort console, warn alert, hire employ, cure heal, annoy irritate, amuse entertain, remind prompt,
