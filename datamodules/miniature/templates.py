@@ -43,7 +43,7 @@ CAME_BACK = (
     "after that, {they} [never|often] went back to {town}",
     "{they} [complained|boasted] about it to {friend} on {day}",
     "at home {they} told {friend} everything and [wept|laughed] for an hour",
-    "{they} walked home [angrily|happily] with a {noun} and slept for a day",
+    "{they} walked home [angrily|happily] with the {noun} and slept for a day",
     "{they} [regretted|enjoyed] it and wrote to {friend} about {town}",
     "when {friend} spoke of {town}, {they} [frowned|smiled] and looked at the {site}",
     "for the rest of the year {they} [avoided|praised] the {site}",
@@ -96,7 +96,7 @@ OF_ITS_KIND = (
     "no other {kind} was as {plain} as the {it}",
     "{name} liked the {it} more than any other {kind}",
     "like every {kind}, the {it} was of some use to {name}",
-    "{name} saw the {it} and asked what such a {kind} was for",
+    "{name} saw the {it} and asked what this {kind} was for",
 )
 NUMBERS = tuple(numbered(template, number, number) for template in AGREEMENT for number in (0, 1))
 # How often each group is told between the beginning and the end of a paragraph: out of twelve.
