@@ -95,7 +95,7 @@ class Corpus(TextDataModule):
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
         if "text" not in rows.column_names:
             raise Refused(f"{layout.repository} has no column 'text', only {', '.join(rows.column_names)}.")
-        bar = progress(what, "row", len(rows))
+        bar = progress(what, "row", getattr(rows, "num_rows", None))  # generated rows: nobody knows
         texts = (
             text_of(row, number, f"{layout.repository} {split}")
             for number, row in enumerate(watched(cast("Iterable", rows), bar))
