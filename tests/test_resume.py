@@ -43,7 +43,7 @@ Cut = Callable[[int | None, int], None]
 
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """Two places with the same small corpus: five steps an epoch."""
-    text = "\n\n".join(islice(miniature.documents("train", seed=0), 52, 88))
+    text = "\n\n".join(islice(miniature.documents("train", seed=0), 60, 98))
     places = tmp_path / "whole", tmp_path / "parts"
     for place in places:
         place.mkdir()
