@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from sweeps.multirun import short_names
 from tests.commands import NO_DROPOUT, QUIET, ROOT, TINY, command, environment, launch, summary
+from tests.test_prepare import write_rte
 
 TUNE = (*TINY, *NO_DROPOUT, "data=glue", "data.source=miniature", "data.task=rte", "trainer.max_epochs=1")
 PRETRAIN = (*TINY, *NO_DROPOUT, "trainer.max_steps=6", "trainer.max_epochs=-1", "data.validation_sequences=20")
@@ -109,7 +110,7 @@ def test_a_different_number_of_jobs_per_rank(tmp_path: Path) -> None:
     """What each rank would compose for itself: only the first one's jobs are run, and each of them whole."""
     script = tmp_path / "ranks.py"
     script.write_text(
-        "import os, runpy, sys\n"
+        f"import os, runpy, sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "sys.argv = ['run.py', *sys.argv[1:], 'seed=0,1' if os.environ['RANK'] == '0' else 'seed=0,1,2']\n"
         f"runpy.run_path({str(ROOT / 'run.py')!r}, run_name='__main__')\n"
     )
@@ -122,22 +123,37 @@ def test_a_different_number_of_jobs_per_rank(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_all_of_glue_in_one_command(tmp_path: Path) -> None:
     """The tasks that the source has are jobs, the others are rows that say why; a second start has nothing to do."""
-    suite = [word for word in TUNE if not word.startswith("data.task")]
-    done = launch(tmp_path, *suite, "jobs=2", "trainer=smoke", "logger=csv")
+    write_rte(tmp_path / "hub")
+    kept = [word for word in TUNE if not word.startswith(("data.task", "data.source"))]
+    suite = [*kept, f"data.source={tmp_path}/hub", "init_from=scratch", "jobs=2", "trainer=smoke", "logger=csv"]
+    done = launch(tmp_path, *suite)
     assert done.status == 0, done.err
-    folders = {path.name for path in (tmp_path / "outputs").iterdir()}
-    (own,) = {name for name in folders if name.startswith("bert_miniature-glue-s0-")}
-    record = summary(tmp_path / "outputs" / own)
-    assert record["status"] == "finished"
-    assert (tmp_path / "outputs" / own / "table.md").is_file()
-    assert "miniature" in done.out
+    (own,) = {path.name for path in (tmp_path / "outputs").glob("bert_miniature-glue-s0-*")}
+    assert summary(tmp_path / "outputs" / own)["status"] == "finished"
     table = (tmp_path / "outputs" / own / "table.md").read_text()
-    assert "| MRPC | nyu-mll/glue, config mrpc cannot be read with data.source=miniature" in table
+    assert "| RTE | accuracy " in table
+    assert "| MRPC | nyu-mll/glue, config mrpc cannot be read with data.source=" in table
     assert "Scored on a part of the test set only" in table
+    assert "| GLUE | needs CoLA, SST-2, MRPC" in table
     assert not (tmp_path / "outputs" / own / "submission.zip").exists()
-    again = launch(tmp_path, *suite, "jobs=2", "trainer=smoke", "logger=csv")
+    again = launch(tmp_path, *suite)
     assert again.status == 0
     assert "started" not in again.err
-    both = launch(tmp_path, "-m", *suite, "seed=0,1", "jobs=2", "trainer=smoke", "logger=csv", "data.submission=false")
+    both = launch(tmp_path, "-m", *suite, "seed=0,1")
     assert both.status == 0, both.err  # each a queue of its own
-    assert command(tmp_path, *suite, "explain=true").refusal
+    assert len(list((tmp_path / "outputs").glob("*-rte-s*"))) == 2
+    assert "explain=true" in command(tmp_path, *suite, "explain=true").refusal
+
+
+@pytest.mark.slow
+def test_a_suite_with_a_failed_task_is_not_finished(tmp_path: Path) -> None:
+    (write_rte(tmp_path / "hub") / "rte/validation-00000-of-00001.parquet").write_bytes(b"torn")
+    kept = [word for word in TUNE if not word.startswith(("data.task", "data.source"))]
+    suite = [*kept, f"data.source={tmp_path}/hub", "init_from=scratch", "trainer=smoke", "logger=csv"]
+    for _ in range(2):
+        done = launch(tmp_path, *suite)
+        assert done.status == 1
+        assert "1 of 1 jobs failed" in done.err
+        (own,) = (tmp_path / "outputs").glob("bert_miniature-glue-s0-*/summary.json")
+        assert json.loads(own.read_text())["status"] == "incomplete"
+        assert "failed: " in (own.parent / "table.md").read_text()
