@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from datamodules.task import GENERATED, Refused
+from datamodules.task import GENERATED, Refused, fingerprint
 from datamodules.text_files import head_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,19 @@ def place(source: str, repository: str, config: str | None, split: str) -> str:
 
 def _builder(table: _Table) -> "datasets.DatasetBuilder":
     """The reader of one configuration; nothing but descriptions is downloaded yet."""
-    return _hub_builder(table) if table.source == "hub" else _configured(table, str(_folder(table)), None)
+    if table.source == "hub":
+        return _hub_builder(table)
+    folder = _folder(table)
+    return _configured(table, str(folder), None, _cache_of(folder, _configured(table, str(folder), None)))
+
+
+def _cache_of(folder: Path, builder: "datasets.DatasetBuilder") -> str:
+    """A cache for these files as they are: that of `datasets` goes by their names, and gives back what once was."""
+    from datasets import config
+
+    files = {Path(file) for files in (builder.config.data_files or {}).values() for file in files}
+    there = {os.path.relpath(file, folder): [head_of(file), file.stat().st_mtime_ns] for file in files}
+    return str(Path(config.HF_DATASETS_CACHE) / "folders" / fingerprint(there))
 
 
 def _folder(table: _Table) -> Path:
@@ -158,12 +170,12 @@ def _cached_builder(table: _Table, why: str) -> "datasets.DatasetBuilder":
         raise table.refused(f"{why}, and the cache has no copy of it") from error
 
 
-def _configured(table: _Table, path: str, revision: str | None) -> "datasets.DatasetBuilder":
+def _configured(table: _Table, path: str, revision: str | None, cache: str | None = None) -> "datasets.DatasetBuilder":
     import datasets
 
     with _refusing(table):
         try:
-            return datasets.load_dataset_builder(path, table.config, revision=revision)
+            return datasets.load_dataset_builder(path, table.config, revision=revision, cache_dir=cache)
         except ValueError:
             configs = datasets.get_dataset_config_names(path, revision=revision)
             if table.config in configs:

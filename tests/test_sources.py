@@ -93,6 +93,22 @@ def test_what_a_folder_has_not(
     assert all(way in message for way in ("a folder in the hub's layout", "hub (", "miniature (", config or ""))
 
 
+def test_a_file_that_has_changed_is_read_anew(folder: Path, tmp_path: Path) -> None:
+    """Not from a cache that goes by names; nor is another folder's file of the same name taken for it."""
+
+    def texts(place: Path) -> list[str]:
+        return sources.load_rows(str(place), GLUE, "rte", "train")["sentence1"][:]
+
+    assert texts(folder) == ["It rains.", "He left."]
+    other = shutil.copytree(folder, tmp_path / "other")
+    for place, word in ((other, "It snows."), (folder, "It hails.")):
+        file = place / GLUE / "rte/train-00000-of-00001.parquet"
+        rows = datasets.Dataset.from_list([ROWS[0] | {"sentence1": word}, ROWS[1]])
+        rows.cast_column("label", datasets.ClassLabel(names=["entailment", "not_entailment"])).to_parquet(file)
+    assert texts(other) == ["It snows.", "He left."]
+    assert texts(folder) == ["It hails.", "He left."]
+
+
 def test_a_damaged_file_is_refused(folder: Path) -> None:
     file = folder / GLUE / "rte" / "train-00000-of-00001.parquet"
     file.write_bytes(file.read_bytes()[:300])
