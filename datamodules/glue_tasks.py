@@ -45,13 +45,11 @@ class GlueTask(Task):
     """A row of the table: what a model learns of the task, and where the hub keeps its text.
 
     Attributes:
-        columns: text columns of an example, in the order in which a pair is read.
         train: the split that is trained on.
         server_sets: what is predicted for the GLUE server, as far as a source has it.
         may_be_empty: columns in which the published data has empty texts.
     """
 
-    columns: tuple[str, ...] = ()
     train: str = "train"
     server_sets: tuple[ServerSet, ...] = ()
     may_be_empty: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ class Task:
         headline: the one metric (of the first test set) that comparisons read as `score`, times 100.
         test_sets: names of the evaluation sets in loader order ("validation_matched", "validation_mismatched").
         max_length: tokens of its longest sequence; 0 where that is not known.
+        columns: names of an example's texts, in the order in which a pair is read; none where it has no such texts.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Task:
     headline: str = ""
     test_sets: Sequence[str] = ("validation",)
     max_length: int = 0
+    columns: Sequence[str] = ()
 
     def check_length(self, room: int) -> None:
         """Raises Refused when a sequence may be longer than the `room` positions of a model."""

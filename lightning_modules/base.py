@@ -28,7 +28,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from datamodules.task import Refused, Task, one_of
-from lightning_modules import encoder_io
+from lightning_modules import answering, encoder_io
 from lightning_modules.heads import HEADS, Head, probabilities
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.optim import OptimizerSpec, build
@@ -231,17 +231,8 @@ class LanguageModel(L.LightningModule, ABC):
         """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
 
         Only of a model directory, which knows how text was read.
-        """
-        from hydra.utils import instantiate
 
-        if self.head is None:
-            raise Refused(f"this {type(self).__name__} has no task: predict needs the model/ directory of a transfer.")
-        layout = instantiate(self.text["format"])
-        tokenizer = instantiate(self.text["tokenizer"]).load()
-        texts = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
-        batch = layout.batch_of_texts(tokenizer, texts, self.text["max_length"])
-        batch = self.transfer_batch_to_device(batch, self.device, 0)
-        with torch.inference_mode():
-            answers = {index: answer for index, answer, _ in self.predict_step(batch, 0)}
-        names = self.task.labels
-        return [names[int(answers[i])] if names else float(answers[i]) for i in range(len(texts))]
+        Raises:
+            Refused: without a task, or when an example has not as many texts as the task's.
+        """
+        return answering.answers(self, examples)

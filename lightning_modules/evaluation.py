@@ -1,16 +1,12 @@
-"""Evaluating what was trained, and using it: metrics, per-example answers, predictions for unlabelled text."""
+"""Evaluating what was trained: metrics, per-example answers, predictions for unlabelled text."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch.distributed as dist
-from hydra.utils import get_class
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from datamodules.task import Refused
-from lightning_modules import encoder_io
 from lightning_modules.base import LanguageModel
 
 
@@ -70,34 +66,3 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:
     """The last evaluation's values as numbers."""
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def load_model(run: Path) -> LanguageModel:
-    """The model that a finished transfer run left.
-
-    Raises:
-        Refused: when there is none.
-    """
-    folder = run / "model" if (run / "model").is_dir() else run
-    target = encoder_io.read(folder)["model"]["_target_"]
-    return get_class(target).load(folder)
-
-
-def read_texts(path: str | None) -> list[list[str]]:
-    """Lines of a .tsv: one example a line, one text a column.
-
-    Raises:
-        Refused: naming the file, and the line where one is not like the others.
-    """
-    if path is None or not Path(path).is_file():
-        raise Refused(f"input={path} is no file: it may be a .tsv, one example a line, one text a column, no header.")
-    rows = []
-    for number, line in enumerate(Path(path).read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
-        try:
-            row = line.decode("utf-8").removesuffix("\r").split("\t")
-        except UnicodeDecodeError:
-            raise Refused(f"{path}, line {number}: it is not UTF-8.") from None
-        rows.append(row)
-        if len(row) != len(rows[0]) or not all(text.strip() for text in row):
-            raise Refused(f"{path}, line {number}: {len(rows[0])} texts, none empty, are expected; here are {row}.")
-    return rows

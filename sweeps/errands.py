@@ -50,7 +50,7 @@ def show(data: Any, name: str) -> None:
 
 def predict(run: Path, texts: str | None) -> None:
     """Answer a .tsv of texts with a finished run's model, on standard output."""
-    from lightning_modules.evaluation import load_model, read_texts
+    from lightning_modules.answering import load_model, read_texts
 
     for answer in load_model(run).predict(read_texts(texts)):
         print(answer)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 import run
 from datamodules.miniature import glue
-from lightning_modules.evaluation import load_model
+from lightning_modules.answering import load_model
 from sweeps import record
 from sweeps.runs import Run
 from tests.conftest import CPU, compose

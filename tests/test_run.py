@@ -278,6 +278,7 @@ def test_predict_answers_each_line(tuned: Path, tmp_path: Path) -> None:
         (None, "is no file"),
         ("A man runs.\tHe moves.\nA dog barks.\n", "mine.tsv, line 2: 2 texts"),
         ("A man runs.\t\n", "mine.tsv, line 1"),
+        ("A man runs.\n", "1 text(s) and mnli expects 2: premise, hypothesis"),
     ],
 )
 def test_predict_refuses_texts_that_it_cannot_read(tuned: Path, tmp_path: Path, text: str | None, words: str) -> None:
