@@ -4,10 +4,12 @@ With anything but scratch, the architecture, the vocabulary and the tokenizer ar
 must match, and an override that says otherwise is refused with both values.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 import yaml
 from omegaconf import DictConfig
 from safetensors.torch import load_file
@@ -45,6 +47,17 @@ class Start:
     tokenizer: dict = field(default_factory=dict)
     fingerprint: str | None = None
     resized: bool = False
+
+    @property
+    def identity(self) -> str | None:
+        """What stands for the weights, wherever they lie: a fingerprint, or a digest; None from scratch."""
+        if self.directory is None or self.fingerprint is not None:
+            return self.fingerprint
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def load(self, model: LanguageModel) -> str:
         """Copy the weights; says how many tensors matched.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ NOT_BUDGET = (*EVALUATION, "limit_predict_batches", "accumulate_grad_batches", "
 NOT_DATA = ("source", "files", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
 
 
-def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int) -> dict[str, Any]:
+def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, origin: str | None) -> dict[str, Any]:
     """Everything that decides an encoder's numbers, and nothing else: no paths, devices, logging, nor a later transfer.
 
     Args:
@@ -25,6 +26,7 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int) -> d
         data: its TextDataModule; nothing of it needs to be prepared.
         precision: as Lightning names it.
         version: the model's ENCODER_VERSION.
+        origin: which weights it goes on from (`Start.identity`); None from scratch.
     """
     kept = experiment(cfg)
     return {
@@ -32,7 +34,7 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int) -> d
         "text": without(kept["text"], "format", "tokenizer"),
         "tokenizer": data.wordpiece.identity(),
         "seed": kept["seed"],
-        "init_from": None if kept["init_from"] == "scratch" else kept["init_from"],
+        "init_from": origin,
         "data": without(kept["data"], *NOT_DATA),
         "corpus": data.identity(),
         "budget": without(kept["trainer"], *NOT_BUDGET),
@@ -47,15 +49,18 @@ def without(node: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def planned_facts(cfg: DictConfig) -> dict[str, Any]:
-    """The facts of a pre-training that has not run: files are looked at, none is read whole."""
+    """The facts of a pre-training that has not run: of its text files are looked at, none is read whole."""
     from hydra.utils import get_class, instantiate
 
+    from lightning_modules.start import adopt, find_start
     from lightning_modules.training import pick_precision
 
+    cfg, start = deepcopy(cfg), find_start(cfg)
+    adopt(cfg, start, ())
     data = instantiate(cfg.data, _convert_="all")
     model: Any = get_class(cfg.model._target_)
     precision = pick_precision(cfg.trainer.precision, cfg.trainer.accelerator)
-    return encoder_facts(cfg, data, precision, model.ENCODER_VERSION)
+    return encoder_facts(cfg, data, precision, model.ENCODER_VERSION, start.identity)
 
 
 def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:

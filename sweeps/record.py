@@ -52,7 +52,7 @@ def record(
     encoder_print = start.fingerprint
     if trainer.is_global_zero:
         if model.head is None:
-            facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION)
+            facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
             encoder_print = fingerprint(facts)
             about: dict[str, Any] = {"fingerprint": encoder_print, "start": start.words, "facts": plain_facts(facts)}
             about |= {"card": data.card, "steps": trainer.global_step}

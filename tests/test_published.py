@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from datamodules import miniature
 from datamodules.task import Refused
@@ -88,6 +88,19 @@ def refusal(init_from: str | None, published: str | None = None, source: str = "
     assert time.perf_counter() - began < 20
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_weights_are_told_apart_by_what_they_are_and_not_by_where_they_lie(client: Hub, tmp_path: Path) -> None:
+    here, there, others = (write_bert(tmp_path / name) for name in ("here", "there", "others"))
+    path = others / "model.safetensors"
+    tensors = load_file(path)
+    next(iter(tensors.values())).view(-1)[0] += 1
+    save_file(tensors, path, {"format": "pt"})
+    places = ("hub:acme/tiny-bert", str(here), str(there), str(others))
+    same, *rest, other = (resolve(place, None, "hub", True, BERT).identity for place in places)
+    assert set(rest) == {same}
+    assert other != same
+    assert resolve("scratch", None, "hub", True, BERT).identity is None
 
 
 # ---- the whole program -----------------------------------------------------------------------------------------------
