@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import lightning as L
@@ -63,6 +63,10 @@ class TextDataModule(L.LightningDataModule, ABC):
     @abstractmethod
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
         """Cut the text into tokens and leave them in the cache."""
+
+    def parts(self, test_set: str) -> Mapping[str, Sequence[int]]:
+        """Parts of a test set that are scored by themselves as well: their row numbers, by name."""
+        return {}
 
     def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
         """File name and lines that hand in the answers to an unlabelled set."""

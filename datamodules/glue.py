@@ -5,23 +5,23 @@ tenth of the training set, fixed by a hash of the text: `selection: holdout`. `s
 published validation set, as the papers did, and is labelled so wherever it is shown.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
-from datamodules import sources
+from datamodules import ceilings, sources
 from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
+from datamodules.glue_examples import GlueExamples
 from datamodules.glue_tasks import GlueTask, ServerSet, check_rows, holdout_mask, task_of
 from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.masking import generator
-from datamodules.task import Refused, one_of, real, whole
+from datamodules.task import GENERATED, Refused, one_of, real, whole
 from datamodules.tokenization import WordPiece, encode_all
 
 REPOSITORY = "nyu-mll/glue"
@@ -64,7 +64,9 @@ class Glue(TextDataModule):
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
         self.row: GlueTask = task_of(task)
         self.layout, self.max_length = format, whole("data.max_length", max_length, 8)
-        self.task = replace(self.row, max_length=max_length)
+        further = (ceilings.measure(self.row),) if self.source in GENERATED else ()  # the metric of its ladder
+        metrics = tuple(dict.fromkeys((*self.row.metrics, *further)))
+        self.task = replace(self.row, max_length=max_length, metrics=metrics)
         self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
         self.hand_in = one_of("data.submission", submission, (True, False))
@@ -177,7 +179,11 @@ class Glue(TextDataModule):
             **{name: len(test) for name, test in zip(self.row.test_sets, self.tests, strict=True)},
             "train_labels": self.train.label_counts(),
             "train_tokens": self.train.num_tokens(),
+            **ceilings.ceilings(self.source, self.task, self.row.test_sets),
         }
+
+    def parts(self, test_set: str) -> dict[str, list[int]]:
+        return ceilings.parts(self.source, self.row.name, test_set)
 
     def train_dataloader(self) -> BatchLoader:
         return self.train_loader(self.train)
@@ -201,49 +207,3 @@ class Glue(TextDataModule):
         else:
             words = [self.task.labels[int(answer)] for answer in answers]
         return file, ["index\tprediction", *(f"{i}\t{word}" for i, word in enumerate(words))]
-
-
-class GlueExamples:
-    """Rows of one split, as token ids."""
-
-    def __init__(
-        self,
-        directory: Path,
-        task: GlueTask,
-        lay_out: Callable[[list[list[np.ndarray]]], dict],
-        rows: np.ndarray | None,
-    ) -> None:
-        self.task, self.lay_out = task, lay_out
-        self.fields = [np.load(directory / f"{c}.npy", mmap_mode="r") for c in task.columns]
-        self.offsets = [np.load(directory / f"{c}-offsets.npy") for c in task.columns]
-        self.labels = np.load(directory / "labels.npy")
-        self.rows = np.arange(len(self.labels)) if rows is None else rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def begin(self, epoch: int) -> None:
-        """Nothing is drawn."""
-
-    def texts(self, row: int) -> list[np.ndarray]:
-        """Token ids of each column of a row of the split."""
-        return [ids[at[row] : at[row + 1]] for ids, at in zip(self.fields, self.offsets, strict=True)]
-
-    def batch(self, rows: np.ndarray, epoch: int) -> dict:
-        numbers = self.rows[rows]
-        batch = self.lay_out([self.texts(row) for row in numbers])
-        batch["index"] = torch.from_numpy(numbers)
-        dtype = torch.float32 if self.task.kind == "regression" else torch.int64
-        batch["labels"] = torch.from_numpy(self.labels[numbers]).to(dtype)
-        return batch
-
-    def label_counts(self) -> dict[str, int] | None:
-        """Rows of each label."""
-        if not self.task.labels:
-            return None
-        counts = np.bincount(self.labels[self.rows], minlength=self.task.num_labels)
-        return dict(zip(self.task.labels, counts.tolist(), strict=True))
-
-    def num_tokens(self) -> int:
-        """Tokens of these rows, before truncation and without special ones."""
-        return int(sum(np.diff(at)[self.rows].sum() for at in self.offsets))

@@ -1,13 +1,17 @@
 """Evaluating what was trained: metrics, per-example answers, predictions for unlabelled text."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
+import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from datamodules.task import Task
 from lightning_modules.base import LanguageModel
+from lightning_modules.metrics import task_metrics
 
 
 def gather(rows: list) -> list:
@@ -24,7 +28,8 @@ class Results:
     """What an evaluation found.
 
     Attributes:
-        metrics: "<evaluation set>/<metric>" -> value; "<set>/score" is the headline in percent.
+        metrics: "<evaluation set>/<metric>" -> value, on a part of the set "<set>/<metric>/<part>"; "<set>/score" is
+            the headline in percent.
         answers: evaluation set -> rows of (row number, prediction, label, probabilities).
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
         checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected.
@@ -54,6 +59,8 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
     answers = {name: gather(rows) for name, rows in model.answers.items()}
+    for name, rows in answers.items():
+        metrics |= by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
     unlabelled = {}
     if data.unlabelled:
         outputs: Any = trainer.predict(model, datamodule=data)
@@ -61,6 +68,23 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
     return Results(metrics, answers, unlabelled, "best" if best else "last")
+
+
+def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """The task's metrics on parts of a test set, from the answers of all ranks; of no row of a part, none.
+
+    Args:
+        rows: see `Results.answers`.
+        parts: row numbers of each part.
+    """
+    found = {}
+    for part, numbers in parts.items():
+        wanted = set(numbers)
+        if chosen := [(prediction, label) for number, prediction, label, _ in rows if number in wanted]:
+            predictions, labels = (torch.tensor(column) for column in zip(*chosen, strict=True))
+            values = task_metrics(task, f"{name}/")(predictions, labels)  # of this call: every rank has all rows
+            found |= {f"{metric}/{part}": float(value) for metric, value in values.items()}
+    return found
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:

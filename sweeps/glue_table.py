@@ -13,6 +13,7 @@ from statistics import mean
 from typing import Any
 
 from datamodules.glue_tasks import TASKS, GlueTask
+from sweeps.ladders import ladders
 
 HEADER = ("task", "result", "start", "selection", "seconds")
 Column = tuple[tuple[str, str, str], ...]  # (task, test set, metric): a column's numbers, averaged first
@@ -169,8 +170,8 @@ def verdicts(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """Sentences on what is not alike in these rows, or not as it should be."""
-    said = []
+    """The ladders of generated text; sentences on what is not alike in these rows, or not as it should be."""
+    said = [f"{row.title}: {line}" for row in rows if row.record for line in ladders(row.record)]
     for key, words in (("start", "starts"), ("model", "models"), ("selection", "ways to select")):
         there = groups(rows, key)
         if len(there) > 1:

@@ -18,6 +18,7 @@ from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
+from sweeps.ladders import ladders, result
 from sweeps.runs import Run
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -104,10 +105,16 @@ def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any
     if model.head is None:  # the objective's first loss
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
-    first = data.task.test_sets[0]
-    predictions = [row[1] for row in results.answers[f"test_{first}"]]
+    first = f"test_{data.task.test_sets[0]}"
+    predictions = [row[1] for row in results.answers[first]]
+    metric = f"{first}/{data.task.headline}/"
+    parts = {name.removeprefix(metric): 100 * v for name, v in results.metrics.items() if name.startswith(metric)}
     return {
-        "headline": {"name": data.task.headline, "value": results.metrics[f"test_{first}/score"]},
+        "headline": {
+            "name": data.task.headline,
+            "value": results.metrics[f"{first}/score"],
+            **({"parts": parts} if parts else {}),
+        },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
         "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
@@ -142,10 +149,11 @@ def show(summary: dict, run: Run) -> None:
     """What a person wants to see when a run ends."""
     print(f"\n{summary['model']} on {summary['data']}, start: {summary['start']}")
     if "selection" in summary:
-        value = summary["headline"]["value"]
-        print(f"  {summary['headline']['name']}: {value:.1f}  ({summary['selection']}, {summary['checkpoint']} epoch)")
+        print(f"  {result(summary['headline'])}  ({summary['selection']}, {summary['checkpoint']} epoch)")
         if summary["collapsed"]:
             print("  COLLAPSED: every example got the same label")
+        for line in ladders(summary):
+            print(f"  {line}")
     for name, value in sorted(summary["metrics"].items()):
         if name.startswith(("val/", "test_")):
             print(f"  {name} {value:.4f}")
