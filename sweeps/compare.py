@@ -1,24 +1,60 @@
-"""Finished runs side by side: mean, spread over seeds, and the interval of each difference.
+"""Finished runs side by side: mean, spread, and the interval of each difference.
 
-    python -m sweeps.compare outputs/*          a Markdown table, from the runs' summary.json
+    python -m sweeps.compare outputs/*                       a Markdown table, from the runs' summary.json
+    python -m sweeps.compare outputs/* --picture scores.svg  and the same as a picture
 
-Runs that differ in nothing but their seed are one row. A row's interval and a difference's are 95 % t intervals (for a
-difference Welch's, which does not assume equal spreads). They cover the seeds that were run and nothing else: rows that
-share one encoder say nothing about another pre-training of it.
+Runs that differ in nothing but their seeds are one row. Where a row has several encoders, an encoder is what is drawn
+anew, and its fine-tunings count by their mean; else each run counts. Intervals are 95 % t intervals (of a difference
+Welch's, which does not assume equal spreads). They cover what was drawn anew and nothing else: rows that share one
+encoder say nothing about another pre-training of it.
 """
 
+import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 from scipy.stats import t as student
 
 from datamodules.task import Refused, fingerprint
+from sweeps.encoders import leaves
+from sweeps.ladders import ladders
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
+
+MOST_TOLD = 4  # settings in which rows of one name differ
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison.
+
+    Attributes:
+        data: what was evaluated, by its public name.
+        metric: the headline's name, or "<name>, unseen" for a part of the test set.
+        name: model and start, in words.
+        digits: stand for everything but the seeds.
+        scores: one for each replicate: the means over an encoder's runs where encoders differ, else the runs'.
+        encoders: different ones; 0 from scratch.
+        runs: finished runs.
+        collapsed: runs that give every example the same label.
+        ladder: known ceilings of generated data, else "".
+    """
+
+    data: str
+    metric: str
+    name: str
+    digits: str
+    scores: tuple[float, ...]
+    encoders: int
+    runs: int
+    collapsed: int
+    ladder: str
 
 
 def read_records(folders: Iterable[str]) -> list[dict]:
@@ -35,13 +71,80 @@ def read_records(folders: Iterable[str]) -> list[dict]:
     return records
 
 
-def row_key(record: dict) -> tuple[str, str, str]:
-    """What makes runs one row: the data, and everything but the seed, in words and as digits."""
+def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
+    """What makes runs one row: the data, the start in words, and all settings but seeds and places."""
     config = {key: value for key, value in record["config"].items() if key not in ("seed", *ELSEWHERE)}
-    for node, without in (("data", ("seed", *WORKPLACE)), ("trainer", DEVICES)):
-        config[node] = {key: value for key, value in config.get(node, {}).items() if key not in without}
-    origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
-    return record["data"], f"{record['model']} from {origin}, {record['selection']}", fingerprint(config, 4)
+    recipe = config.get("pretrain", {}).get("recipe")
+    if recipe:  # the encoder is what the recipe makes, with whatever seed
+        config = settings_of(config) | {"pretrain": settings_of(config["pretrain"]), "init_from": None}
+        origin = f"pretrain={recipe}"
+    else:
+        config = settings_of(config)
+        origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
+    return record["data"], f"{record['model']} from {origin}, {record['selection']}", config
+
+
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """A run, or the pre-training inside it, without seeds, devices, places and the tokenizer's file."""
+    kept = {key: value for key, value in config.items() if key != "seed"}
+    dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES, "text": ("tokenizer",)}
+    return kept | {
+        node: {key: value for key, value in kept[node].items() if key not in without}
+        for node, without in dropped.items()
+        if node in kept
+    }
+
+
+def values(record: dict) -> Iterator[tuple[str, float]]:
+    """The headline, and where the world knows which words are new, the score on these alone."""
+    headline = record["headline"]
+    yield headline["name"], headline["value"]
+    if "unseen" in headline.get("parts", {}):
+        yield f"{headline['name']}, unseen words", headline["parts"]["unseen"]
+
+
+def rows_of(records: Sequence[dict]) -> list[Row]:
+    """The rows of a comparison, by data, metric and name."""
+    groups: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
+    settings: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for record in records:
+        data, start, config = row_key(record)
+        key = (data, start, fingerprint(config, 4))
+        groups[key].append(record)
+        settings[key] = leaves(config)
+    found = []
+    for key, group in groups.items():
+        namesakes = [settings[other] for other in groups if other[:2] == key[:2]]
+        name = ", ".join([key[1], *particulars(settings[key], namesakes)])
+        found += [summed_up(name, key[2], group, number) for number, _ in enumerate(values(group[0]))]
+    return sorted(found, key=lambda row: (row.data, row.metric, row.name))
+
+
+def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> list[str]:
+    """What tells settings from others of the same name: "key=value" for the first few keys."""
+    keys = sorted({key for settings in all_of_them for key in settings})
+    differing = [key for key in keys if len({str(settings.get(key)) for settings in all_of_them}) > 1]
+    told = [f"{key}={ours.get(key)}" for key in differing[:MOST_TOLD]]
+    return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
+
+
+def summed_up(name: str, digits: str, group: Sequence[dict], number: int) -> Row:
+    """A row's runs in one of their values."""
+    encoders = {record["encoder_fingerprint"] for record in group} - {None}
+    drawn: dict[Any, list[float]] = defaultdict(list)
+    for at, record in enumerate(group):
+        drawn[record["encoder_fingerprint"] if len(encoders) > 1 else at].append([*values(record)][number][1])
+    return Row(
+        data=group[0]["data"],
+        metric=[*values(group[0])][number][0],
+        name=name,
+        digits=digits,
+        scores=tuple(mean(each) for each in drawn.values()),
+        encoders=len(encoders),
+        runs=len(group),
+        collapsed=sum(bool(record["collapsed"]) for record in group),
+        ladder="; ".join(ladders(group[0])[:1]).partition(", ")[2],
+    )
 
 
 def halfwidth(scores: Sequence[float]) -> float:
@@ -65,40 +168,60 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
 
 def verdict(difference: float, half: float) -> str:
     """Whether the interval holds zero."""
-    if half != half:  # nan: too few seeds
-        return "too few seeds to say"
     return "the interval holds zero: no difference shown" if abs(difference) <= half else "the interval excludes zero"
 
 
-def table(records: Sequence[dict]) -> list[str]:
-    """Markdown: a table of rows, then a line for each difference within a data set."""
-    rows: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
-    for record in records:
-        rows[row_key(record)].append(record)
-    lines = ["| data | metric | row | seeds | mean | sd | 95 % | collapsed |", "|---|---|---|--:|--:|--:|--:|--:|"]
-    scores = {key: [record["headline"]["value"] for record in group] for key, group in sorted(rows.items())}
-    for key, values in scores.items():
-        group = rows[key]
-        spread = f"{stdev(values):.1f}" if len(values) > 1 else "-"
-        collapsed = sum(bool(record["collapsed"]) for record in group)
+def table(rows: Sequence[Row]) -> list[str]:
+    """Markdown: a table of rows, then a line for each difference within a data set and metric."""
+    lines = ["| data | metric | row | encoders | runs | mean | sd | 95 % | collapsed |"]
+    lines.append("|---|---|---|--:|--:|--:|--:|--:|--:|")
+    for row in rows:
+        spread = f"{stdev(row.scores):.1f}" if len(row.scores) > 1 else "-"
+        half = halfwidth(row.scores)
         lines.append(
-            f"| {key[0]} | {group[0]['headline']['name']} | {key[1]} [{key[2]}] | {len(values)} | {mean(values):.1f} "
-            f"| {spread} | ±{halfwidth(values):.1f} | {collapsed} |"
+            f"| {row.data} | {row.metric} | {row.name} [{row.digits}] | {row.encoders or '-'} | {row.runs} "
+            f"| {mean(row.scores):.1f} | {spread} | {'-' if half != half else f'±{half:.1f}'} | {row.collapsed} |"
         )
     lines.append("")
-    for a, b in combinations(scores, 2):
-        if a[0] == b[0]:
-            difference, half = welch(scores[a], scores[b])
-            low, high = difference - half, difference + half
-            lines.append(
-                f"{a[0]}: [{b[2]}] - [{a[2]}] = {difference:+.1f} (95 %: {low:+.1f} to {high:+.1f}): "
-                f"{verdict(difference, half)}"
-            )
-    return lines
+    for a, b in combinations(rows, 2):
+        if (a.data, a.metric) == (b.data, b.metric) and min(len(a.scores), len(b.scores)) > 1:
+            difference, half = welch(a.scores, b.scores)
+            bounds = f"(95 %: {difference - half:+.1f} to {difference + half:+.1f})"
+            told = f"{a.data}, {a.metric}: [{b.digits}] - [{a.digits}] = {difference:+.1f} {bounds}"
+            lines.append(f"{told}: {verdict(difference, half)}")
+    return [*lines, *dict.fromkeys(f"{row.data}: {row.ladder}" for row in rows if row.ladder)]
+
+
+def report(folders: Sequence[str], file: Path) -> list[str]:
+    """Leave the comparison of finished transfers as <file>.md and .svg; returns its lines, none without transfers."""
+    try:
+        rows = rows_of(read_records(folders))
+    except Refused:
+        return []
+    from sweeps.picture import draw
+
+    lines = table(rows)
+    file.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    draw(rows, file.with_suffix(".svg"))
+    return [*lines, f"comparison: {file.with_suffix('.md')}, {file.with_suffix('.svg')}"]
+
+
+def main(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sweeps.compare", description="Finished runs side by side.")
+    parser.add_argument("folders", nargs="+", help="folders of runs: outputs/*")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw it too: .svg, .png or .pdf")
+    told = parser.parse_args(words)
+    rows = rows_of(read_records(told.folders))
+    print("\n".join(table(rows)))
+    if told.picture:
+        from sweeps.picture import draw
+
+        draw(rows, told.picture)
+        print(f"picture: {told.picture}")
 
 
 if __name__ == "__main__":
     try:
-        print("\n".join(table(read_records(sys.argv[1:]))))
+        main(sys.argv[1:])
     except Refused as error:
         sys.exit(f"error: {error}")

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from datamodules.task import Refused
-from sweeps.compare import halfwidth, read_records, table, verdict, welch
+from sweeps.compare import halfwidth, main, read_records, report, rows_of, table, verdict, welch
 
 A, B = [60.0, 62.5, 61.0, 59.0, 63.0], [64.0, 66.0, 61.5, 67.0, 65.5]
 
@@ -40,7 +40,6 @@ def test_intervals_are_scipys() -> None:
 def test_a_verdict_says_whether_zero_is_inside() -> None:
     assert "holds zero" in verdict(1.0, 1.5)
     assert "excludes" in verdict(-2.0, 1.5)
-    assert "too few" in verdict(1.0, float("nan"))
 
 
 def test_seeds_are_one_row_and_scratch_is_said(tmp_path: Path) -> None:
@@ -50,12 +49,73 @@ def test_seeds_are_one_row_and_scratch_is_said(tmp_path: Path) -> None:
             folder.mkdir()
             (folder / "summary.json").write_text(json.dumps(record(start, seed, value, collapsed=seed == 0)))
     (tmp_path / "unfinished").mkdir()
-    lines = table(read_records(str(folder) for folder in tmp_path.iterdir()))
+    lines = table(rows_of(read_records(str(folder) for folder in tmp_path.iterdir())))
     rows = [line for line in lines if line.startswith("| glue/rte")]
     assert len(rows) == 2
     assert any("from scratch" in row and "| 5 | 61.1 |" in row and row.endswith("| 1 |") for row in rows)
     assert "excludes zero" in lines[-1]
     assert f"{abs(mean(B) - mean(A)):.1f}" in lines[-1]
+
+
+def leave(place: Path, records: list[dict]) -> list[str]:
+    """Finished runs' folders."""
+    for number, one in enumerate(records):
+        (place / str(number)).mkdir()
+        (place / str(number) / "summary.json").write_text(json.dumps(one))
+    return [str(place / str(number)) for number in range(len(records))]
+
+
+def pretrained(encoder: int, seed: int, value: float, unseen: float, masking: str = "80/10/10") -> dict:
+    """A run with a pre-training inside: the same settings, other seeds, an encoder of its own."""
+    made = {"recipe": "miniature", "seed": encoder, "data": {"seed": encoder}, "trainer": {"max_epochs": 8}}
+    text = {"tokenizer": {"file": f"encoders/{encoder}"}, "objective": {"masking": masking}}
+    config = {"seed": seed, "init_from": f"encoders/{encoder}", "data": {"seed": seed}, "pretrain": made, "text": text}
+    headline = {"name": "accuracy", "value": value, "parts": {"seen": 2 * value - unseen, "unseen": unseen}}
+    mark = f"{encoder}{masking}"
+    return record(f"encoder {encoder}", seed, 0.0, config=config, headline=headline, encoder_fingerprint=mark)
+
+
+def test_an_encoder_is_one_replicate_with_all_its_fine_tunings(tmp_path: Path) -> None:
+    runs = [pretrained(encoder, seed, 60 + encoder + 10 * seed, 50) for encoder in range(3) for seed in range(2)]
+    whole, unseen = rows_of(read_records(leave(tmp_path, runs)))
+    assert (whole.encoders, whole.runs, whole.scores) == (3, 6, (65.0, 66.0, 67.0))
+    assert (unseen.metric, unseen.scores) == ("accuracy, unseen words", (50.0,) * 3)
+    low, high = stats.t.interval(0.95, 2, loc=66, scale=stats.sem([65, 66, 67]))
+    assert f"| 3 | 6 | 66.0 | 1.0 | ±{(high - low) / 2:.1f} |" in table([whole])[2]
+
+
+def test_rows_of_one_name_say_what_tells_them_apart(tmp_path: Path) -> None:
+    runs = [pretrained(encoder, 0, 60, 50, masking) for encoder in range(2) for masking in ("80/10/10", "100/0/0")]
+    names = {row.name for row in rows_of(read_records(leave(tmp_path, runs)))}
+    start = "bert_mini from pretrain=miniature, selected on a tenth of train, text.objective.masking="
+    assert names == {start + "80/10/10", start + "100/0/0"}
+
+
+def test_one_run_a_row_has_no_interval(tmp_path: Path) -> None:
+    lines = table(rows_of(read_records(leave(tmp_path, [record("scratch", 0, 60.0), record("encoder x", 0, 61.0)]))))
+    assert "nan" not in " ".join(lines)
+    assert not any("95 %:" in line for line in lines)
+
+
+def test_a_report_is_a_table_and_a_picture_of_every_row(tmp_path: Path) -> None:
+    runs = [pretrained(encoder, 0, 60 + encoder, 50) for encoder in range(3)] + [record("scratch", 0, 55.0)]
+    lines = report(leave(tmp_path, runs), tmp_path / "comparison")
+    assert (tmp_path / "comparison.md").read_text().splitlines() == lines[:-1]
+    first = (tmp_path / "comparison.svg").read_bytes()
+    report(leave_again(tmp_path), tmp_path / "comparison")
+    assert (tmp_path / "comparison.svg").read_bytes() == first
+    assert report([str(tmp_path / "nothing")], tmp_path / "none") == []
+    assert not (tmp_path / "none.md").exists()
+
+
+def leave_again(place: Path) -> list[str]:
+    """The same folders in another order."""
+    return [str(file.parent) for file in sorted(place.glob("*/summary.json"), reverse=True)]
+
+
+def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"\.svg, \.png, \.pdf"):
+        main([*leave(tmp_path, [record("scratch", 0, 60.0)]), "--picture", str(tmp_path / "a.gif")])
 
 
 def test_nothing_to_compare_is_refused(tmp_path: Path) -> None:
