@@ -86,7 +86,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
         logger.log_hyperparams(plain(cfg))
     if run.last is not None:
         say(f"continues from {run.last}")
-    trainer.fit(model, datamodule=data, ckpt_path=run.last)
+    if data.task.trains:
+        trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
     summary = record(cfg, run, start, trainer, model, data, results)
     show(summary, run)

@@ -239,3 +239,12 @@ class MaskedLanguageModel:
             batch["next_sentence"] = torch.from_numpy(rows[ragged.order, 4].copy())
             batch["counts"]["next_sentence"] = len(rows)
         return batch
+
+    def gap(self, vocabulary: Vocabulary, tokens: np.ndarray, first: int, stop: int) -> dict:
+        """See `probes.Cloze`: every piece of the gap is masked at once, and both sides are seen."""
+        sequence = formats.pack_pair(vocabulary, tokens, None)
+        sequence.tokens[first + 1 : stop + 1] = vocabulary.mask  # after [CLS]
+        batch = {**formats.ragged([sequence], 1).batch, "counts": {"masked_lm": stop - first}}
+        batch["masked_positions"] = torch.arange(first + 1, stop + 1)
+        batch["masked_labels"] = torch.from_numpy(tokens[first:stop])
+        return {**batch, "next_sentence": torch.zeros(1, dtype=torch.int64)}

@@ -57,7 +57,8 @@ class Task:
 
     Attributes:
         name: as the data set's publishers write it in lower case: "rte", "corpus".
-        kind: "pretraining", "classification" or "regression"; chooses the head (`lightning_modules.heads.HEADS`).
+        kind: "pretraining"; "probes", which ask a pre-trained model and train nothing; or what chooses a head,
+            "classification" or "regression" (`lightning_modules.heads.HEADS`).
         num_labels: width of the classifier's output; 1 for a regression, 0 for pre-training.
         labels: label names in the order of their numbers (the hub's order).
         metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
@@ -76,6 +77,11 @@ class Task:
     test_sets: Sequence[str] = ("validation",)
     max_length: int = 0
     columns: Sequence[str] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to learn."""
+        return self.kind != "probes"
 
     def check_length(self, room: int) -> None:
         """Raises Refused when a sequence may be longer than the `room` positions of a model."""

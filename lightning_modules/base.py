@@ -11,6 +11,7 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
+    candidates [[batch]]                            of a probe each candidate, as a batch that `counts` its tokens alone
 
 A loss is a sum and a count. The sum is divided by the count over all ranks and micro-batches of a step, so that one,
 two or eight processes take the same step; `loss_normalization: per_replica` is the papers' way.
@@ -29,9 +30,10 @@ from torch import Tensor, nn
 
 from datamodules.task import Refused, Task, one_of
 from lightning_modules import answering, encoder_io
-from lightning_modules.heads import HEADS, Head, probabilities
+from lightning_modules.heads import HEADS, Head, answers
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.optim import OptimizerSpec, build
+from lightning_modules.probing import preferences
 
 Losses = dict[str, tuple[Tensor, int]]
 
@@ -76,15 +78,14 @@ class LanguageModel(L.LightningModule, ABC):
         raise Refused(f"{type(self).__name__} has no head for tasks of kind {task.kind!r}.")
 
     def attach(self, task: Task, transfer: dict | None = None) -> Self:
-        """Take a task: build its head and drop what only pre-training trains, or neither for pre-training.
+        """Take a task: build its head and drop what only pre-training trains; neither for pre-training and probes.
 
         Args:
             transfer: conf/transfer's node: `mode` and `optimizer`. None: fine-tuning as the model's own yaml has it.
         """
         self.task = task
         task.check_length(self.hparams.get("max_length", task.max_length))
-        if task.kind != "pretraining":
-            one_of("the kind of a task", task.kind, HEADS)
+        if one_of("the kind of a task", task.kind, ("pretraining", "probes", *HEADS)) in HEADS:
             transfer = transfer or {"mode": "finetune", "optimizer": self.finetuning}
             one_of("transfer.mode", transfer["mode"], ("finetune",))
             self.spec = OptimizerSpec.of(transfer["optimizer"], "transfer.optimizer")
@@ -92,6 +93,7 @@ class LanguageModel(L.LightningModule, ABC):
             for name in self.PRETRAINING_ONLY:
                 if hasattr(self, name):
                     delattr(self, name)
+        if task.kind != "pretraining":
             evaluations = ("val", *(f"test_{name}" for name in task.test_sets))
             self.metrics = nn.ModuleDict({name: task_metrics(task, f"{name}/") for name in evaluations})
         return self
@@ -100,6 +102,8 @@ class LanguageModel(L.LightningModule, ABC):
 
     def losses(self, batch: dict) -> tuple[Losses, Tensor | None]:
         """The losses of this model's present purpose, and a task's logits (B, C)."""
+        if self.task.kind == "probes":
+            return {}, preferences(self.pretraining_losses, batch["candidates"])
         if self.head is None:
             return self.pretraining_losses(batch), None
         encoding = self.encode(batch)
@@ -140,17 +144,17 @@ class LanguageModel(L.LightningModule, ABC):
         losses, logits = self.losses(batch)
         for loss, (value, count) in losses.items():
             self.averages.add(name, f"{loss}_loss", value, count)
-        if logits is None or self.head is None:
+        if logits is None:
             return
-        predictions = self.head.predict(logits)
+        predictions, chances = answers(self.head, logits)
         self.metrics[name].update(predictions, batch["labels"])
-        rows = (batch["index"], predictions, batch["labels"], probabilities(self.head, logits))
+        rows = (batch["index"], predictions, batch["labels"], chances)
         self.answers.setdefault(name, []).extend(zip(*(row.tolist() for row in rows), strict=True))
 
     def finish(self, name: str) -> None:
         """Log an evaluation set's averages and metrics; `score` is the headline, in percent."""
         values = self.averages.read(name)
-        if self.head is not None:
+        if name in self.metrics:
             values |= self.metrics[name].compute()
             self.metrics[name].reset()
             values[f"{name}/score"] = 100 * values[f"{name}/{self.task.headline}"]
@@ -159,14 +163,13 @@ class LanguageModel(L.LightningModule, ABC):
     def on_validation_epoch_start(self) -> None:
         self.answers.clear()
 
+    on_test_epoch_start = on_validation_epoch_start
+
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         self.evaluate(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
         self.finish("val")
-
-    def on_test_epoch_start(self) -> None:
-        self.answers.clear()
 
     def test_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
         self.evaluate(batch, f"test_{self.task.test_sets[dataloader_idx]}")
@@ -180,7 +183,7 @@ class LanguageModel(L.LightningModule, ABC):
         assert self.head is not None, "only a model with a task's head predicts"
         encoding = self.encode(batch)
         logits = self.head(encoding.layers, encoding.summary, batch)
-        rows = (batch["index"], self.head.predict(logits), probabilities(self.head, logits))
+        rows = (batch["index"], *answers(self.head, logits))
         return list(zip(*(row.tolist() for row in rows), strict=True))
 
     # ---- optimisation ------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ class Results:
             the headline in percent.
         answers: evaluation set -> rows of (row number, prediction, label, probabilities).
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
-        checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected.
+        checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected, none where
+            nothing is trained.
     """
 
     metrics: dict[str, float]
@@ -42,13 +43,13 @@ class Results:
 
 
 def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
-    """Evaluate what was trained: a task's best (or last) epoch on its test sets, a pre-training on held-out text.
+    """A task's best (or last) epoch on its test sets, a pre-training on held-out text, probes of what there is.
 
     Args:
         data: a datamodules.base.TextDataModule.
     """
     metrics = read_metrics(trainer)
-    if model.head is None:
+    if model.task.kind == "pretraining":
         trainer.validate(model, datamodule=data, verbose=False)
         return Results({**metrics, **read_metrics(trainer)}, {}, {})
     keeper = trainer.checkpoint_callback
@@ -67,7 +68,7 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         outputs = outputs if len(data.unlabelled) > 1 else [outputs]
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
-    return Results(metrics, answers, unlabelled, "best" if best else "last")
+    return Results(metrics, answers, unlabelled, "best" if best else "last" if model.task.trains else "none")
 
 
 def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]]) -> dict[str, float]:

@@ -57,6 +57,8 @@ Head = Classification | Regression
 HEADS: dict[str, type[Head]] = {"classification": Classification, "regression": Regression}
 
 
-def probabilities(head: Head, logits: Tensor) -> Tensor:
-    """(B, C) -> (B, C): of each label for a classification, the raw score for a regression."""
-    return logits.softmax(-1) if isinstance(head, Classification) else logits.detach().to(torch.float32)
+def answers(head: Head | None, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C) -> the answers (B,), and (B, C) the probabilities of labels or of a probe's candidates, or a raw score."""
+    if isinstance(head, Regression):
+        return head.predict(logits), logits.detach().to(torch.float32)
+    return logits.argmax(-1) if head is None else head.predict(logits), logits.softmax(-1)

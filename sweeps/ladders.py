@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+WORDS = ("seen", "unseen")
+
+
+def ceilings(record: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
+    """The ladders of a record's data, by the metric that they are of; real data has none."""
+    return record.get("card", {}).get("ceilings", {})
+
 
 def result(headline: Mapping[str, Any]) -> str:
     """A record's headline: "accuracy: 71.2, seen 80.4, unseen 62.0"; the last two are of generated text only."""
-    parts = "".join(f", {part} {value:.1f}" for part, value in headline.get("parts", {}).items())
-    return f"{headline['name']}: {headline['value']:.1f}{parts}"
+    parts = {part: value for part, value in headline.get("parts", {}).items() if part in WORDS}
+    return f"{headline['name']}: {headline['value']:.1f}" + "".join(f", {part} {v:.1f}" for part, v in parts.items())
 
 
 def ladder(rungs: Mapping[str, float]) -> str:
@@ -18,8 +25,28 @@ def ladder(rungs: Mapping[str, float]) -> str:
 def ladders(record: Mapping[str, Any]) -> list[str]:
     """A line for every ladder that a record's data has, after the score that it is to be read with."""
     word = "ladder" if record["data"].partition("/")[0] == "miniature" else "ladder of data.source=miniature"
-    found = []
-    for metric, rungs in record.get("card", {}).get("ceilings", {}).items():
-        value = record["metrics"].get(metric, float("nan"))
-        found.append(f"{metric.removeprefix('test_')} {100 * value:.1f}, {word}: {ladder(rungs)}")
-    return found
+    return [
+        f"{metric.removeprefix('test_')} {percent(record, metric)}, {word}: {ladder(rungs)}"
+        for metric, rungs in ceilings(record).items()
+    ]
+
+
+def probe_table(record: Mapping[str, Any]) -> list[str]:
+    """Rows of the places of a cue: all probes, those with seen and with unseen words, and the rungs."""
+    found = ceilings(record)
+    rungs = list(dict.fromkeys(name for ladder in found.values() for name in ladder))
+    grid = [["cue", "all", *WORDS, *rungs]]
+    for metric, own in {**found, "test_probes/accuracy": {}}.items():
+        scores = [percent(record, name) for name in (metric, *(f"{metric}/{word}" for word in WORDS))]
+        known = [f"{own[name]:.1f}" if name in own else "-" for name in rungs]
+        grid.append([metric.partition("accuracy/")[2] or "all", *scores, *known])
+    wide = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    return [
+        "   ".join([row[0].ljust(wide[0]), *(text.rjust(width) for text, width in zip(row[1:], wide[1:], strict=True))])
+        for row in grid
+    ]
+
+
+def percent(record: Mapping[str, Any], metric: str) -> str:
+    """A metric; nan where the evaluation was cut short before it."""
+    return f"{100 * record['metrics'].get(metric, float('nan')):.1f}"

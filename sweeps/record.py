@@ -18,7 +18,7 @@ from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
-from sweeps.ladders import ladders, result
+from sweeps.ladders import ladders, probe_table, result
 from sweeps.runs import Run
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -52,21 +52,22 @@ def record(
     """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
     encoder_print = start.fingerprint
     if trainer.is_global_zero:
-        if model.head is None:
+        if data.task.kind == "pretraining":
             facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
             encoder_print = fingerprint(facts)
             about: dict[str, Any] = {"fingerprint": encoder_print, "start": start.words, "facts": plain_facts(facts)}
             about |= {"card": data.card, "steps": trainer.global_step}
             model.save(run.directory / "encoder", data.tokenizer_file, **about)
         else:
-            model.save(run.directory / "model", data.tokenizer_file, start=start.words)
+            if data.task.trains:
+                model.save(run.directory / "model", data.tokenizer_file, start=start.words)
             write_predictions(run.directory / "predictions", model, data, results)
     summary = {
         "status": "finished",
         "name": run.name,
         **identify(cfg, data, start),
         "start": start.words,
-        **headline(model, data, results),
+        **headline(data, results),
         "metrics": results.metrics,
         "cost": cost(trainer).figures(trainer, model),
         "card": data.card,
@@ -95,20 +96,22 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     name = cfg.data.corpus if "corpus" in cfg.data else choices["data"]
     name = cfg.data.source if cfg.data.source in GENERATED else name
     name = "own files" if cfg.data.get("files") else name
-    name = f"{name}/{data.task.name}" if "task" in cfg.data else name
+    one_of_many = "task" in cfg.data or (cfg.data.source in GENERATED and data.task.kind != "pretraining")
+    name = f"{name}/{data.task.name}" if one_of_many else name
     size = f"{cfg.model._target_.rpartition('.')[2]} as in {start.words}" if start.resized else choices["model"]
     return {"model": size, "data": name, "source": str(cfg.data.source)}
 
 
-def headline(model: LanguageModel, data: Any, results: Results) -> dict[str, Any]:
+def headline(data: Any, results: Results) -> dict[str, Any]:
     """The one number of a transfer, how its epoch was chosen, and whether the run collapsed."""
-    if model.head is None:  # the objective's first loss
+    if data.task.kind == "pretraining":  # the objective's first loss
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
     first = f"test_{data.task.test_sets[0]}"
     predictions = [row[1] for row in results.answers[first]]
     metric = f"{first}/{data.task.headline}/"
     parts = {name.removeprefix(metric): 100 * v for name, v in results.metrics.items() if name.startswith(metric)}
+    parts = {name: value for name, value in parts.items() if "/" not in name}
     return {
         "headline": {
             "name": data.task.headline,
@@ -144,16 +147,8 @@ def finish_logger(trainer: L.Trainer, summary: dict) -> None:
             wandb.finish()
 
 
-@rank_zero_only
-def show(summary: dict, run: Run) -> None:
-    """What a person wants to see when a run ends."""
-    print(f"\n{summary['model']} on {summary['data']}, start: {summary['start']}")
-    if "selection" in summary:
-        print(f"  {result(summary['headline'])}  ({summary['selection']}, {summary['checkpoint']} epoch)")
-        if summary["collapsed"]:
-            print("  COLLAPSED: every example got the same label")
-        for line in ladders(summary):
-            print(f"  {line}")
+def show_training(summary: dict) -> None:
+    """All metrics, what they are to be read against, and the cost."""
     for name, value in sorted(summary["metrics"].items()):
         if name.startswith(("val/", "test_")):
             print(f"  {name} {value:.4f}")
@@ -164,6 +159,22 @@ def show(summary: dict, run: Run) -> None:
         )
     figures = summary["cost"]
     print(f"  {figures['steps']} steps, {figures['seconds']:.0f} s, {figures['tokens_per_second']:,.0f} tokens/s")
+
+
+@rank_zero_only
+def show(summary: dict, run: Run) -> None:
+    """What a person wants to see when a run ends."""
+    print(f"\n{summary['model']} on {summary['data']}, start: {summary['start']}")
+    trained = summary.get("checkpoint") != "none"
+    if "selection" in summary:
+        epoch = f", {summary['checkpoint']} epoch" if trained else ""
+        print(f"  {result(summary['headline'])}  ({summary['selection']}{epoch})")
+        if summary["collapsed"]:
+            print("  COLLAPSED: every example got the same label")
+        for line in ladders(summary) if trained else probe_table(summary):
+            print(f"  {line}")
+    if trained:
+        show_training(summary)
     print(f"record: {run.directory}/summary.json")
     if (run.directory / "encoder").is_dir():
         print(f"encoder: {run.directory}/encoder (use it: init_from={run.directory}/encoder)")

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.base import TextDataModule
 from datamodules.task import Task
 from lightning_modules.base import LanguageModel
+from lightning_modules.heads import HEADS
 from lightning_modules.training import make_trainer
 from sweeps.runs import plain
 from tests.conftest import CONF, CPU, compose, generated, options
@@ -49,6 +50,7 @@ PRETRAININGS: dict[str, list[tuple[str, ...]]] = {
 }
 TRANSFERS: dict[str, list[tuple[str, ...]]] = {"bert_miniature": [("model.nsp=true",), ("model.nsp=false",)]}
 
+MINIATURES = [name for name in options("model") if name.endswith("_miniature")]
 DATA = [cell for data in options("data") for cell in generated(data)]
 CELLS = list(product(options("model"), DATA, options("transfer")))
 # Without a warm-up, because its first step has a learning rate of 0.
@@ -82,7 +84,7 @@ def test_a_cell_composes_and_constructs(model: str, data: tuple[str, ...], trans
     assert isinstance(module, TextDataModule)
     assert cfg.text.tokenizer.vocab_size == cfg.model.vocab_size
     assert all(p.is_meta for p in network.parameters())
-    if module.task.kind == "pretraining":
+    if module.task.kind not in HEADS:
         assert network.head is None
     else:
         assert network.head is not None
@@ -122,7 +124,8 @@ def test_a_model_yaml_tells_the_true_number_of_parameters(model: str) -> None:
 def cells() -> list[tuple[str, ...]]:
     """Every miniature model on all generated data."""
     found = []
-    for model, data in product([name for name in options("model") if name.endswith("_miniature")], DATA):
+    trained = [data for data in DATA if "data=probes" not in data]
+    for model, data in product(MINIATURES, trained):
         shapes = PRETRAININGS if {"data=corpus", "data=miniature"} & set(data) else TRANSFERS
         found += [(f"model={model}", *data, *more) for more in shapes.get(model, [()])]
     return found
@@ -148,6 +151,21 @@ def test_a_step_changes_every_trainable_parameter(cell: tuple[str, ...], cache: 
         scores = {f"test_{name}/score" for name in data.task.test_sets}
         assert scores <= set(trainer.callback_metrics)
     check_gradients(model, next(iter(data.train_dataloader())))
+
+
+@pytest.mark.parametrize("model", MINIATURES)
+def test_probes_are_answered_and_change_no_parameter(model: str, cache: str, tmp_path: Path) -> None:
+    cfg = compose(f"model={model}", *generated("probes")[0], "data.eval_batch_size=4", *CPU, cache)
+    data = instantiate(cfg.data, _convert_="all")
+    network = instantiate(cfg.model, _convert_="all").attach(data.task, plain(cfg.transfer))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items() if not name.startswith("averages.")}
+    trainer = one_step(tmp_path)
+    trainer.test(network, datamodule=data, verbose=False)
+    assert float(trainer.callback_metrics["test_probes/score"]) in (0, 25, 50, 75, 100)
+    after = network.state_dict()
+    assert [
+        name for name, old in before.items() if not name.startswith("metrics.") and (old != after[name]).any()
+    ] == []
 
 
 def one_step(directory: Path) -> L.Trainer:
@@ -208,9 +226,10 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
     cfg = compose(*command(experiment))
     assert HydraConfig.get().runtime.choices["experiment"] == experiment
     data, model = construct(cfg)
-    assert (model.head is None) == (data.task.kind == "pretraining")
+    assert (model.head is not None) == (data.task.kind in HEADS)
     own = OmegaConf.load(CONF / f"experiment/{experiment}.yaml")
-    assert {"max_steps", "max_epochs"} <= set(own.trainer), "a recipe says both"
+    budget = own.trainer if data.task.trains else own.pretrain.trainer
+    assert {"max_steps", "max_epochs"} <= set(budget), "a recipe says both"
 
 
 # ---- the other groups ------------------------------------------------------------------------------------------------
