@@ -255,6 +255,10 @@ def test_a_real_record_has_what_the_table_reads(tmp_path: Path) -> None:
     assert ("COLLAPSED" in line_of(rows, "MNLI")) == found["collapsed"]
     assert lines(rows)[0] == "miniature (generated text): bert_miniature, start: scratch"
     assert "64 training examples" in markdown(rows)
+    for name, value in zip(SETS["mnli"], values, strict=True):  # each beside its ladder
+        assert any(line.startswith(f"MNLI: {name}/accuracy {value}, ladder: majority 33.3 | ") for line in lines(rows))
+        assert f"  {name}/accuracy {value}, ladder: majority 33.3 | " in done.out
+    assert set(found["headline"]["parts"]) == {"seen", "unseen"}
     assert summary(rows)["tasks"]["mnli"]["name"] == the_run(tmp_path).name
 
 
