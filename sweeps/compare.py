@@ -24,7 +24,7 @@ from scipy.stats import t as student
 
 from datamodules.task import Refused, fingerprint
 from sweeps.encoders import leaves
-from sweeps.ladders import ladders
+from sweeps.ladders import ceilings, ladder
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
 MOST_TOLD = 4  # settings in which rows of one name differ
@@ -36,14 +36,14 @@ class Row:
 
     Attributes:
         data: what was evaluated, by its public name.
-        metric: the headline's name, or "<name>, unseen" for a part of the test set.
+        metric: the headline's name, or "<name>/<part>" for a part of the test set.
         name: model and start, in words.
         digits: stand for everything but the seeds.
         scores: one for each replicate: the means over an encoder's runs where encoders differ, else the runs'.
         encoders: different ones; 0 from scratch.
         runs: finished runs.
         collapsed: runs that give every example the same label.
-        ladder: known ceilings of generated data, else "".
+        ladders: known ceilings of generated data, a line each.
     """
 
     data: str
@@ -54,7 +54,7 @@ class Row:
     encoders: int
     runs: int
     collapsed: int
-    ladder: str
+    ladders: tuple[str, ...]
 
 
 def read_records(folders: Iterable[str]) -> list[dict]:
@@ -96,11 +96,12 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def values(record: dict) -> Iterator[tuple[str, float]]:
-    """The headline, and where the world knows which words are new, the score on these alone."""
+    """The headline, and its parts where the world knows some: unseen words, or where the deciding cue stands."""
     headline = record["headline"]
     yield headline["name"], headline["value"]
-    if "unseen" in headline.get("parts", {}):
-        yield f"{headline['name']}, unseen words", headline["parts"]["unseen"]
+    for part, value in headline.get("parts", {}).items():
+        if part != "seen":
+            yield f"{headline['name']}/{part}", value
 
 
 def rows_of(records: Sequence[dict]) -> list[Row]:
@@ -143,7 +144,10 @@ def summed_up(name: str, digits: str, group: Sequence[dict], number: int) -> Row
         encoders=len(encoders),
         runs=len(group),
         collapsed=sum(bool(record["collapsed"]) for record in group),
-        ladder="; ".join(ladders(group[0])[:1]).partition(", ")[2],
+        ladders=tuple(
+            f"{group[0]['data']}, {metric.removeprefix('test_')}, ladder: {ladder(rungs)}"
+            for metric, rungs in ceilings(group[0]).items()
+        ),
     )
 
 
@@ -189,7 +193,7 @@ def table(rows: Sequence[Row]) -> list[str]:
             bounds = f"(95 %: {difference - half:+.1f} to {difference + half:+.1f})"
             told = f"{a.data}, {a.metric}: [{b.digits}] - [{a.digits}] = {difference:+.1f} {bounds}"
             lines.append(f"{told}: {verdict(difference, half)}")
-    return [*lines, *dict.fromkeys(f"{row.data}: {row.ladder}" for row in rows if row.ladder)]
+    return [*lines, *dict.fromkeys(line for row in rows for line in row.ladders)]
 
 
 def report(folders: Sequence[str], file: Path) -> list[str]:

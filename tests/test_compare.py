@@ -79,9 +79,21 @@ def test_an_encoder_is_one_replicate_with_all_its_fine_tunings(tmp_path: Path) -
     runs = [pretrained(encoder, seed, 60 + encoder + 10 * seed, 50) for encoder in range(3) for seed in range(2)]
     whole, unseen = rows_of(read_records(leave(tmp_path, runs)))
     assert (whole.encoders, whole.runs, whole.scores) == (3, 6, (65.0, 66.0, 67.0))
-    assert (unseen.metric, unseen.scores) == ("accuracy, unseen words", (50.0,) * 3)
+    assert (unseen.metric, unseen.scores) == ("accuracy/unseen", (50.0,) * 3)
     low, high = stats.t.interval(0.95, 2, loc=66, scale=stats.sem([65, 66, 67]))
     assert f"| 3 | 6 | 66.0 | 1.0 | ±{(high - low) / 2:.1f} |" in table([whole])[2]
+
+
+def test_a_place_of_a_cue_is_a_row_and_its_ladder_stands_once(tmp_path: Path) -> None:
+    ceilings = {"test_probes/accuracy/left": {"majority": 50.0, "exact": 98.0}}
+    runs = [
+        record("scratch", seed, 50.0, card={"ceilings": ceilings}, metrics={})
+        | {"headline": {"name": "accuracy", "value": 50.0, "parts": {"left": value, "seen": 1.0}}}
+        for seed, value in enumerate(A)
+    ]
+    rows = rows_of(read_records(leave(tmp_path, runs)))
+    assert {row.metric: row.scores for row in rows} == {"accuracy": (50.0,) * 5, "accuracy/left": tuple(A)}
+    assert table(rows)[-1] == "glue/rte, probes/accuracy/left, ladder: majority 50.0 | exact 98.0"
 
 
 def test_rows_of_one_name_say_what_tells_them_apart(tmp_path: Path) -> None:
