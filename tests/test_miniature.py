@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import islice
 from math import log
 from pathlib import Path
@@ -45,6 +46,7 @@ def words(*parts: str) -> list[str]:
     return re.findall(r"[a-z]+", " ".join(parts).lower())
 
 
+@cache
 def digest() -> str:
     everything = [*documents("train"), *documents("validation")]
     everything += [str(glue(task, split)) for task in BUILDERS for split in split_sizes(task)]
@@ -170,15 +172,28 @@ def test_polarity_is_grounded_but_not_in_a_window_of_two():
 # ---- tasks -----------------------------------------------------------------------------------------------------------
 
 
+ENDINGS = [f"ending{at}" for at in range(4)]
+SWAG = ["video-id", "fold-ind", "startphrase", "sent1", "sent2", "gold-source", *ENDINGS, "label"]
+
+
+def test_endings_continue_the_phrase():
+    for row in glue("choice", "validation"):
+        assert row["startphrase"] == f"{row['sent1']} {row['sent2']}"
+        assert len({str(row[name]) for name in ENDINGS}) == 4
+        assert str(row["sent1"]).endswith(".")
+        assert not str(row["sent2"]).endswith(".")
+        assert all(str(row[name]).endswith(".") for name in ENDINGS)
+
+
 @pytest.mark.parametrize("task", BUILDERS)
 def test_rows(task: str):
-    row = GLUE_TASKS["mnli" if task == "ax" else task]
+    columns = SWAG if task == "choice" else [*GLUE_TASKS["mnli" if task == "ax" else task].columns, "label", "idx"]
     seen: set[tuple[str, ...]] = set()
     for split, size in split_sizes(task).items():
         rows, made = glue(task, split), made_rows(task, split)
         assert len(rows) == size >= (200 if split.startswith("test") else 500)
-        assert all(list(found) == [*row.columns, "label", "idx"] for found in rows)
-        assert [found["idx"] for found in rows] == list(range(len(rows)))
+        assert all(list(found) == columns for found in rows)
+        assert [int(str(found["fold-ind" if task == "choice" else "idx"])) for found in rows] == list(range(len(rows)))
         assert {type(found["label"]) for found in rows} == {float if task == "stsb" else int}
         truth = Counter(one.label for one in made)
         assert set(truth) == set(range(LABELS.get(task, 2)))

@@ -7,6 +7,7 @@ some of it; docs/miniature.md says what it can show and what it cannot.
 
 from collections.abc import Iterator
 
+from datamodules.miniature.choice import as_swag
 from datamodules.miniature.corpus import Document, document
 from datamodules.miniature.lexicon import WORLD, stream
 from datamodules.miniature.tasks import BUILDERS, COLUMNS, PAIR, TASKS, given_label, made_rows, split_sizes
@@ -41,12 +42,16 @@ def documents(split: str, seed: int = 0, size: str = "demo") -> Iterator[str]:
 
 
 def glue(task: str, split: str, seed: int = 0, size: str = "demo") -> list[Row]:
-    """Return a task's rows under the hub's column names: text, "label" (-1 in a test split) and "idx", the row number.
+    """Return a task's rows under the hub's column names: text, "label" (-1 in a test split) and "idx", the row number
+    (choice has SWAG's columns, which are others).
 
     Raises:
         Refused: if there is no such task, or no such split of it.
     """
     rng, columns = stream("labels", task, split, seed, size), COLUMNS.get(task, PAIR)
+    if task == "choice":
+        made = enumerate(made_rows(task, split, seed, size))
+        return [as_swag(row, split, at) | {"label": given_label(rng, task, split, row)} for at, row in made]
     return [
         {**dict(zip(columns, row.texts, strict=True)), "label": given_label(rng, task, split, row), "idx": number}
         for number, row in enumerate(made_rows(task, split, seed, size))

@@ -48,7 +48,7 @@ def of_task(task: str, seed: int) -> Iterator[str]:
     for row in made_rows(task, split, seed):
         shown[row.label] = shown.get(row.label, 0) + 1
         if shown[row.label] <= (1 if task == "stsb" else 2):
-            label = LABEL_NAMES[task][row.label] if task in LABEL_NAMES else f"{row.label}.0"
+            label = LABEL_NAMES[task][row.label] if task in LABEL_NAMES else f"{row.label}{'.0' * (task == 'stsb')}"
             tags = ", ".join(f"{name}: {value}" for name, value in row.tags.items())
             yield wrapped(f"{label} | {' | '.join(row.texts)} [{tags}]")
 

@@ -1,6 +1,7 @@
 """What follows from a sentence: mnli, rte and ax.
 
-Every kind of premise makes hypotheses of all labels from the same words, so that a hypothesis alone says nothing.
+Premises and hypotheses of all labels are made of the same words, so that neither of them alone says anything, nor what
+they have in common.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,12 @@ def two_events(rng: Random, part: int) -> tuple[Event, Event]:
     return Event(a, first, c), Event(b, second, d)
 
 
+def in_two_words(rng: Random, event: Event) -> tuple[Event, Event]:
+    """The same with one verb and with another: a form in common ("did not buy") would tell a negation from none."""
+    one, other = rng.sample(event.verbs, 2)
+    return event._replace(verbs=(one,)), event._replace(verbs=(other,))
+
+
 def mixed_up(rng: Random, event: Event, other: Event) -> Event:
     """Something that was not told, in words that were: another patient, another agent, or the roles swapped."""
     if event.patient in PEOPLE and rng.random() < 0.5:
@@ -35,14 +42,17 @@ def mixed_up(rng: Random, event: Event, other: Event) -> Event:
 
 
 def of_fact(rng: Random, label: int, part: int, new: bool) -> tuple[str, str]:
-    """Two events, each of which happened or did not: one is repeated, mixed up, or said to be the other way."""
+    """Two events, one of which did not happen: one is repeated, mixed up, or said to be the other way.
+
+    There is a negation in every premise, so that to have one in common says nothing.
+    """
     tell: Tell = cleft if new and rng.random() < 0.5 else clause
-    events, denied = two_events(rng, part), (rng.random() < 0.5, rng.random() < 0.5)
-    a, b = (tell(rng, event, no) for event, no in zip(events, denied, strict=True))
+    pairs, no = [in_two_words(rng, event) for event in two_events(rng, part)], rng.randrange(2)
+    a, b = (tell(rng, event, at == no) for at, (event, _) in enumerate(pairs))
     which = rng.randrange(2)
-    event, negated = events[which], denied[which]
+    event, negated = pairs[which][1], which == no
     if label == UNKNOWN:  # the negation is drawn again: its presence must not tell the label
-        event, negated = mixed_up(rng, event, events[1 - which]), rng.random() < 0.5
+        event, negated = mixed_up(rng, event, pairs[1 - which][1]), rng.random() < 0.5
     told = clause(rng, event, negated != (label == CONTRADICTED))
     return rng.choice(MISMATCHED if new else MATCHED).format(a=a, b=b), told
 
@@ -84,27 +94,64 @@ def of_transfer(rng: Random, label: int, part: int, new: bool) -> tuple[str, str
     return rng.choice(MISMATCHED if new else MATCHED).format(a=parts[0], b=parts[1]), told
 
 
-# Of "a fox", "an animal" (general), "no fox" and "no animal" (negated): the premises by label, as (negated, of what).
+# Of "a fox", "an animal" (general), "no fox" and "no animal" (negated): the premises by hypothesis and label, as
+# (negated, general, about the same kind). Either side by itself is as frequent under every label.
+A, NO, NOUN, KIND, SAME, OTHER = False, True, False, True, True, False
 PREMISES = {
-    (False, False): ([(False, "noun")], [(False, "kind")], [(True, "noun"), (True, "kind")]),
-    (False, True): ([(False, "noun"), (False, "kind")], [(False, "other"), (True, "noun")], [(True, "kind")]),
-    (True, False): ([(True, "kind"), (True, "noun")], [(False, "kind"), (True, "other")], [(False, "noun")]),
-    (True, True): ([(True, "kind")], [(True, "noun")], [(False, "noun"), (False, "kind")]),
+    (A, NOUN): (
+        ((A, NOUN, SAME),),
+        ((A, KIND, SAME), *((A, NOUN, OTHER),) * 3),
+        ((NO, NOUN, SAME), (NO, KIND, SAME)),
+    ),
+    (A, KIND): (
+        ((A, NOUN, SAME), (A, KIND, SAME)),
+        ((NO, NOUN, SAME), *((NO, KIND, OTHER),) * 3),
+        ((NO, KIND, SAME),),
+    ),
+    (NO, NOUN): (
+        ((NO, NOUN, SAME), (NO, KIND, SAME)),
+        ((A, KIND, SAME), *((A, NOUN, OTHER),) * 3),
+        ((A, NOUN, SAME),),
+    ),
+    (NO, KIND): (
+        ((NO, KIND, SAME),),
+        ((NO, NOUN, SAME), *((NO, KIND, OTHER),) * 3),
+        ((A, NOUN, SAME), (A, KIND, SAME)),
+    ),
 }
 
 
+def some(negated: bool, what: str) -> str:
+    return f"no {what}" if negated else an(what)
+
+
 def of_kind(rng: Random, label: int, part: int, new: bool) -> tuple[str, str]:
-    """A fox is an animal, but not every animal is a fox; and the other way round under a negation."""
-    agent, noun, verbs = rng.choice(NAMES), rng.choice(NOUNS_BY_PART[part]), rng.choice(EVENTS_BY_PART["deed"][part])
-    kind = NOUNS[noun].kinds[0]
-    other = rng.choice([name for name in NOUNS_BY_PART[part] if NOUNS[name].kinds[0] != kind])
-    negated, general = rng.random() < 0.5, rng.random() < 0.5  # of the hypothesis, whatever the label
-    denied, what = rng.choice(PREMISES[negated, general][label])
-    known, said = {"noun": noun, "kind": kind, "other": other}[what], kind if general else noun
-    first, second = rng.choice(verbs), rng.choice(verbs)
-    premise = f"{agent} {first.past} {'no ' + known if denied else an(known)}"
-    premise = f"it is known that {premise}" if new else premise
-    return premise, f"{agent} {second.past} {'no ' + said if negated else an(said)}"
+    """A fox is an animal, but not every animal is a fox; and the other way round under a negation.
+
+    A second person does the opposite with something else: what the hypothesis names stands in as many premises of each
+    label, and so does "no".
+    """
+    (agent, second), (verbs, further) = rng.sample(NAMES, 2), rng.sample(EVENTS_BY_PART["deed"][part], 2)
+    noun, stranger = rng.sample(NOUNS_BY_PART[part], 2)
+    while NOUNS[noun].kinds == NOUNS[stranger].kinds:
+        stranger = rng.choice(NOUNS_BY_PART[part])
+    hypothesis = rng.random() < 0.5, rng.random() < 0.5  # negated and general, whatever the label
+    negated, general, same = rng.choice(PREMISES[hypothesis][label])
+    said, known = named(noun, hypothesis[1]), named(noun if same else stranger, general)
+    beside = named(stranger if same else rng.choice(NOUNS_BY_PART[part]), negated)
+    if label == UNKNOWN and rng.random() < 0.75:  # of the other labels 0.75 name it as well, and as generally
+        beside = said
+    parts = [
+        f"{agent} {rng.choice(verbs).past} {some(negated, known)}",
+        f"{second} {rng.choice(further).past} {some(not negated, beside)}",
+    ]
+    rng.shuffle(parts)
+    premise = rng.choice(MISMATCHED if new else MATCHED).format(a=parts[0], b=parts[1])
+    return premise, f"{agent} {rng.choice(verbs).past} {some(hypothesis[0], said)}"
+
+
+def named(noun: str, general: bool) -> str:
+    return NOUNS[noun].kinds[0] if general else noun
 
 
 PHENOMENA = {"fact": of_fact, "order": of_order, "transfer": of_transfer, "kind": of_kind}

@@ -1,4 +1,4 @@
-"""The words of the miniature world. They depend on `WORLD` alone: a seed tells other stories in the same language.
+"""The words of the miniature world. They depend on `LANGUAGE` alone: a seed tells other stories in the same language.
 
 Every word that can decide a label belongs to a part: training rows are made of the first part's words, and half of the
 rows of validation and test of words that occur in the corpus but in no training set.
@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeVar
 
 from datamodules.miniature import vocabulary
 
-WORLD = 2  # raised by hand whenever a generated word, document or row changes
+WORLD = 3  # raised by hand whenever a generated word, document or row changes
+LANGUAGE = 2  # what words are coined from, and all else drawn: a mended task leaves the words and the documents alone
 
 NEGATIVE, POSITIVE = 0, 1  # polarity of an adjective; also the label of sst2
 PARTS = TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -46,7 +47,7 @@ class Noun(NamedTuple):
 
 def stream(*names: object) -> Random:
     """Return the generator that belongs to these names. Text seeds pass through SHA-512, never through `hash()`."""
-    return Random("/".join(map(str, (WORLD, *names))))
+    return Random("/".join(map(str, (LANGUAGE, *names))))
 
 
 class Zipf:
@@ -155,6 +156,7 @@ SITES, JOBS, PLAIN, DAYS, NEAR = (
 DEEDS, FAVOURS, FACTS = map(synonyms, (vocabulary.DEEDS, vocabulary.FAVOURS, vocabulary.FACTS))
 HANDED, GOT = by_part(words(vocabulary.HANDED)), by_part(words(vocabulary.GOT))
 TAKERS_REASONS, GIVERS_REASONS = by_part([*vocabulary.TAKERS_REASONS]), by_part([*vocabulary.GIVERS_REASONS])
+ENDS = {NEGATIVE: words(vocabulary.BAD_ENDS), POSITIVE: words(vocabulary.GOOD_ENDS)}
 EVENTS_BY_PART = {kind: by_part(groups) for kind, groups in (("deed", DEEDS), ("favour", FAVOURS))}
 NOUNS_BY_PART = {part: [name for name, noun in PLAIN_NOUNS.items() if noun.part == part] for part in PARTS}
 
@@ -163,7 +165,8 @@ WORDS = {
     "other": [form for noun in NOUNS.values() for form in (noun.one, noun.many)],
     "site": SITES, "job": JOBS, "plain": PLAIN, "day": DAYS, "near": NEAR,
 }  # fmt: skip
-KNOWN_FORMS = {form for forms in WORDS.values() for form in forms} | set(KINDS)
+KNOWN_FORMS = {form.lower() for forms in WORDS.values() for form in forms} | set(KINDS)
+KNOWN_FORMS |= set(words(vocabulary.FUNCTION_WORDS))
 KNOWN_FORMS |= {form for group in (*DEEDS, *FAVOURS, *FACTS) for verb in group for form in verb}
 KNOWN_FORMS |= {
     un + word
@@ -172,3 +175,14 @@ KNOWN_FORMS |= {
     for members in groups.values()
     for word in members
 }
+
+
+def exchanged(word: str) -> set[str]:
+    """What comes of it when two neighbouring letters change places."""
+    return {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)} - {word}
+
+
+def meant(word: str) -> set[str]:
+    """The known words, in small letters, that this may stand for: itself, or those one exchange away."""
+    word = word.lower()
+    return {word} & KNOWN_FORMS or exchanged(word) & KNOWN_FORMS

@@ -3,7 +3,7 @@
 from random import Random
 
 from datamodules.miniature.grammar import Event, Transfer, clause, sentence
-from datamodules.miniature.inference import NAMES, transferred, two_events
+from datamodules.miniature.inference import MATCHED, NAMES, transferred, two_events
 from datamodules.miniature.lexicon import (
     DAYS,
     EVENTS_BY_PART,
@@ -17,7 +17,7 @@ from datamodules.miniature.lexicon import (
 )
 from datamodules.miniature.sentences import Made
 
-SETTINGS = ("on {when} {event} in {where}", "{event} in {where} on {when}", "in {where}, {event} on {when}")
+FACTS = ("deed", "who", "what", "where", "when")  # that two texts of stsb may have in common
 AGENT, PATIENT = 0, 1  # what a question asks for
 
 
@@ -61,27 +61,54 @@ def asked(rng: Random, about: int, verb: Verb, known: str) -> str:
     return text[0].upper() + text[1:] + "?"
 
 
+# Of either participant: the same words in another order, so that neither the words nor their number tell which one.
+SAME_WORDS = (
+    ("who was {known} {past} by", "who was {past} by {known}"),
+    ("who was it that {past} {known}", "who was it that {known} {past}"),
+)
+
+
 def qqp(rng: Random, label: int, part: int, split: str) -> Made:
     """The same question in other words, or one for the other participant, or about something else that was done."""
     change, about = rng.choice(("roles", "verb")), rng.randrange(2)
-    same = bool(label) or change == "roles"
-    one, two = two_verbs(rng, "favour", part, same)
+    verbs = two_verbs(rng, "favour", part, same=bool(label) or change == "roles")
     known = rng.choice(NAMES)
     again = about if label or change == "verb" else 1 - about
-    return Made((asked(rng, about, one, known), asked(rng, again, two, known)), label, {"change": change})
+    one, two = (
+        sentence(rng.choice(SAME_WORDS)[who].format(known=known, past=verb.past))[:-1] + "?"
+        for who, verb in zip((about, again), verbs, strict=True)
+    )
+    return Made((one, two), label, {"change": change})
+
+
+def with_settings(rng: Random, text: str, settings: list[str]) -> str:
+    for setting in rng.sample(settings, len(settings)):
+        text = f"{setting} {text}" if rng.random() < 0.5 else f"{text} {setting}"
+    return text
 
 
 def stsb(rng: Random, label: int, part: int, split: str) -> Made:
-    """Who did what to which thing, where and when: of these five facts, `label` are common to both."""
-    changed = set(rng.sample(range(5), 5 - label))
-    verbs = two_verbs(rng, "deed", part, same=1 not in changed)
-    who, what, where, when = (rng.sample(kind, 2) for kind in (NAMES, NOUNS_BY_PART[part], TOWNS, DAYS))
+    """Two people did something to two things, one of them in a town and one of them on a day: `label` of five facts are
+    common. One of the deeds may be another; who did which, to what, and which of them was where and when, may be
+    exchanged, so that both texts always have the same names, things and settings.
+    """
+    changed = set(rng.sample(FACTS, 5 - label))
+    names, things = rng.sample(NAMES, 2), [f"the {noun}" for noun in rng.sample(NOUNS_BY_PART[part], 2)]
+    *groups, new = rng.sample(EVENTS_BY_PART["deed"][part], 3)
+    said = [rng.sample(group, 2) for group in groups]
+    if "deed" in changed:
+        said[rng.randrange(2)][1] = rng.choice(new)
+    settings = {"where": f"in {rng.choice(TOWNS)}", "when": f"on {rng.choice(DAYS)}"}
+    home = {fact: rng.randrange(2) for fact in settings}
     texts = []
-    for turn, verb in enumerate(verbs):
-        other = [int(turn and fact in changed) for fact in range(5)]
-        event = told(rng, who[other[0]], verb, f"the {what[other[2]]}")
-        text = rng.choice(SETTINGS).format(event=event, where=where[other[3]], when=when[other[4]])
-        texts.append(sentence(text))
+    for turn in (0, 1):
+        swapped = {fact: bool(turn) and fact in changed for fact in FACTS}
+        parts = []
+        for at, verbs in enumerate(said):
+            event = told(rng, names[at ^ swapped["who"]], verbs[turn], things[at ^ swapped["what"]])
+            here = [text for fact, text in settings.items() if home[fact] ^ swapped[fact] == at]
+            parts.append(with_settings(rng, event, here))
+        texts.append(sentence(rng.choice(MATCHED).format(a=parts[0], b=parts[1])))
     return Made((texts[0], texts[1]), label, {"common": str(label)})
 
 

@@ -1,14 +1,16 @@
-"""The nine tasks in GLUE's shape, and ax: which rows a split has, and what is wrong with a few of them.
+"""The nine tasks in GLUE's shape, ax and choice: which rows a split has, and what is wrong with a few of them.
 
 A builder makes one row for a label and a part of the lexicon. Labels are exactly balanced, and so are parts within a
 label: a training set has words of the first part only, every second row elsewhere has words of no training set.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from random import Random
 
 from datamodules.miniature import inference, pairs, sentences
-from datamodules.miniature.lexicon import KNOWN_FORMS, TEST, TRAIN, VALIDATION, stream
+from datamodules.miniature.choice import choice
+from datamodules.miniature.lexicon import TEST, TRAIN, VALIDATION, meant, stream
 from datamodules.miniature.sentences import Made
 from datamodules.task import one_of
 
@@ -23,18 +25,22 @@ BUILDERS: dict[str, Callable[[Random, int, int, str], Made]] = {
     "rte": inference.rte,
     "wnli": pairs.wnli,
     "ax": inference.ax,
+    "choice": choice,
 }
-TASKS = tuple(name for name in BUILDERS if name != "ax")
+TASKS = tuple(BUILDERS)[:9]  # GLUE's
 COLUMNS = {
     "cola": ("sentence",), "sst2": ("sentence",), "qqp": ("question1", "question2"), "qnli": ("question", "sentence"),
     "mnli": ("premise", "hypothesis"), "ax": ("premise", "hypothesis"),
+    "choice": ("sent1", "sent2", "ending0", "ending1", "ending2", "ending3"),
 }  # fmt: skip
 PAIR = ("sentence1", "sentence2")
-LABELS = {"mnli": 3, "ax": 3, "stsb": 6}  # all others have two
+LABELS = {"mnli": 3, "ax": 3, "stsb": 6, "choice": 4}  # all others have two
 
 LARGER = ("sweep", "gpu")
 TRAIN_ROWS = {"rte": 1000, "wnli": 500, "stsb": 1000, "mnli": 4000, "qqp": 4000}  # all others 2,000
-MORE_ROWS = {"mnli": 20_000, "qqp": 20_000, "qnli": 10_000, "sst2": 10_000, "cola": 8000, "stsb": 5000}
+MORE_ROWS = {
+    "mnli": 20_000, "qqp": 20_000, "qnli": 10_000, "sst2": 10_000, "choice": 10_000, "cola": 8000, "stsb": 5000,
+}  # fmt: skip
 LABEL_NOISE, TYPOS = 0.02, 0.03  # in training rows; in all rows
 
 
@@ -54,18 +60,21 @@ def made_rows(task: str, split: str, seed: int = 0, size: str = "demo") -> list[
     Raises:
         Refused: if there is no such task, or no such split of it.
     """
-    sizes = split_sizes(one_of("task", task, BUILDERS), size)
-    one_of("split", split, sizes)
+    one_of("split", split, split_sizes(one_of("task", task, BUILDERS), size))
+    return [*splits(task, seed, size)[split]]
+
+
+@lru_cache(maxsize=16)
+def splits(task: str, seed: int, size: str) -> dict[str, list[Made]]:
+    """The rows of all splits; no two of them have the same texts."""
     seen: set[tuple[str, ...]] = set()
-    rows: list[Made] = []
-    for name, wanted in sizes.items():
-        rows = _unseen(stream(task, name, seed, size), task, name, wanted, seen)
-        if name == split:
-            break
-    return rows
+    return {
+        split: fresh_rows(stream(task, split, seed, size), task, split, wanted, seen)
+        for split, wanted in split_sizes(task, size).items()
+    }
 
 
-def _unseen(rng: Random, task: str, split: str, wanted: int, seen: set[tuple[str, ...]]) -> list[Made]:
+def fresh_rows(rng: Random, task: str, split: str, wanted: int, seen: set[tuple[str, ...]]) -> list[Made]:
     """Make rows whose texts are not in `seen`, add them there, and shuffle."""
     labels, build = LABELS.get(task, 2), BUILDERS[task]
     other = TEST if split.startswith("test") and task != "ax" else VALIDATION
@@ -81,7 +90,7 @@ def _unseen(rng: Random, task: str, split: str, wanted: int, seen: set[tuple[str
 
 
 def mistyped(rng: Random, row: Made) -> Made:
-    """Swap two letters within one word; the result is no other word, so whoever knows all words can undo it."""
+    """Exchange two letters within one word; whoever knows all words can tell which word it was."""
     texts = [text.split() for text in row.texts]
     for _ in range(20):
         found = rng.choice(texts)
@@ -91,7 +100,7 @@ def mistyped(rng: Random, row: Made) -> Made:
             continue
         at = rng.randrange(1, len(word) - 2)
         wrong = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-        if wrong != word and wrong not in KNOWN_FORMS:
+        if wrong != word and meant(wrong) == {word.lower()}:
             found[number] = wrong
             return row._replace(texts=tuple(map(" ".join, texts)), tags=row.tags | {"typo": word})
     return row

@@ -70,6 +70,9 @@ FACTS = "own possess, like prefer:preferred, dislike hate"  # for as long as a d
 
 HANDED = "handed passed sent delivered brought presented"  # "{giver} handed the lamp to {taker}"
 GOT = "got received accepted obtained took collected"  # "{taker} got the lamp from {giver}"
+# What people do with what is good, and with what is bad: the same place in a sentence for either, word by word.
+GOOD_ENDS = "kept smiled happily boasted glad often treasured cupboard praised blessing laughed enjoyed"
+BAD_ENDS = "discarded frowned angrily complained sorry never threw rubbish avoided mistake wept regretted"
 TAKERS_REASONS = (
     "needed it", "had asked for it", "had lost the old one", "had none", "could not find another", "had begged for it",
 )  # fmt: skip
@@ -77,3 +80,16 @@ GIVERS_REASONS = (
     "had two of them", "had no use for it", "no longer wanted it", "had another one", "could not keep it",
     "was tired of it",
 )  # fmt: skip
+
+# All that the grammar adds to the words above: whoever corrects a misspelt word has to know these too.
+FUNCTION_WORDS = """a about accepted adjusted after although an and angrily another any are as asked at ate avoided away
+ because been before begged belong belonged belongs blessing boasted breakfast but by came complained cooked could day
+ days delivered did discarded drove dusted emptied end enjoyed evening every everyone everything fed fence filled first
+ for from frowned glad go gold goldsmith got groomed had handed happily has have he heard her him home hour in
+ into ironed is it journey keep kept knew known later laughed lived longer look looked looks midnight mistake more
+ morning never night no none noon not nothing now obtained of often old on one only other parked parlour passed pawned
+ peeled place played presented pruned put received regretted remembered rest road rubbish said same sat saw says seemed
+ set sharpened she showed side slept smiled so some sorry spent spoke stand stands supper switched talked tasted than
+ that the them then there this those threw time tired to told too took treasured true tuned two use used walked wanted
+ was watched watered week well went wept were what when where whereas while who whom with wore work worked wrote
+ year"""
