@@ -1,11 +1,14 @@
 """Questions, tags and probes of the miniature: what they promise, read off the text a second time."""
 
 from collections import Counter
+from itertools import islice
 from re import findall
 
 import pytest
 
-from datamodules.miniature.lexicon import EVENTS_BY_PART, PARTS, PEOPLE, POLAR
+from datamodules.miniature import documents
+from datamodules.miniature.lexicon import ENDS, EVENTS_BY_PART, PARTS, PEOPLE, POLAR
+from datamodules.miniature.probe_ladder import frequencies, rungs
 from datamodules.miniature.probes import CUES, GAP, probes
 from datamodules.miniature.squad import squad
 from datamodules.miniature.tagging import tagging
@@ -64,16 +67,51 @@ def test_both_senses_of_a_word_are_as_frequent():
     assert len(new - used) == len(new & used) == 20
 
 
-def test_probes_are_balanced_and_one_side_of_both_says_nothing():
+def test_probes_are_balanced():
     found = probes()
-    assert Counter(probe.cue for probe in found) == dict.fromkeys(CUES, 200)
+    assert Counter((probe.cue, probe.words) for probe in found) == {
+        (cue, words): 200 for cue in CUES for words in ("seen", "unseen")
+    }
+    assert {probe.words for probe in probes(split="train")} == {"seen"}
     assert all(probe.text.count(GAP) == 1 for probe in found)
+    assert len({probe.text for probe in (*found, *probes(split="train"))}) == 4000
     good = {word for part in PARTS for word in POLAR[1][part]}
     cells = Counter(
-        (" not " in probe.text, bool({"kept", "praised"} & set(words(probe.text))), probe.candidates[0] in good)
+        (
+            "not " + GAP in probe.text,
+            bool(set(ENDS[1]) & set(words(probe.text.split(GAP)[1]))),
+            probe.candidates[0] in good,
+        )
         for probe in found
         if probe.cue == "both"
     )
     assert all((no != kept) == positive for no, kept, positive in cells)
-    assert min(cells.values()) > 30
+    assert min(cells.values()) > 75
     assert len(cells) == 4
+
+
+@pytest.mark.parametrize(
+    ("cue", "enough"),
+    [
+        ("window", {"window of 2", "left only", "own sentence"}),
+        ("left", {"left only", "own sentence"}),
+        ("right", {"right only", "own sentence"}),
+        ("both", set[str]()),
+        ("earlier", {"left only"}),
+    ],
+)
+def test_what_decides_a_probe_stands_where_its_tag_says(cue: str, enough: set[str]):
+    found = rungs(cue, limit=8000)  # 1,600 of each cue: a standard error of 1.25, of which 3.5 are allowed
+    assert {name for name, score in found.items() if score > 99.9} == enough | {"exact"}
+    assert {name: score for name, score in found.items() if abs(score - 50) > 4.4 and name not in enough} == {
+        "exact": 100
+    }
+
+
+def test_who_has_read_the_corpus_knows_every_word_of_a_probe():
+    corpus = frequencies(0)
+    for probe in probes():
+        assert all(corpus[word] for word in words(probe.text.replace(GAP, "the")))
+        assert min(corpus[word] for word in probe.candidates) >= 3
+    for frame in ("was not", "near the", "that belonged to", "for the rest of the year", "a week later"):
+        assert any(frame in text.lower() for text in islice(documents("train"), 300)), frame

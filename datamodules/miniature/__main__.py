@@ -4,10 +4,9 @@ import argparse
 from collections.abc import Iterator
 from textwrap import fill
 
-from datamodules.miniature import tell
+from datamodules.miniature import ladder, probe_ladder, tell
 from datamodules.miniature.corpus import Document
 from datamodules.miniature.grammar import Event
-from datamodules.miniature.ladder import table
 from datamodules.miniature.probes import CUES, GAP, probes
 from datamodules.miniature.squad import squad
 from datamodules.miniature.tagging import tagging
@@ -80,12 +79,16 @@ def show(seed: int) -> Iterator[str]:
     yield from of_reading(seed)
 
 
+def ladders(seed: int) -> Iterator[str]:
+    yield from (*ladder.table(seed=seed), "", *probe_ladder.table(seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m datamodules.miniature", description=__doc__)
     parser.add_argument("what", choices=("show", "ladder"), help="show: look at it; ladder: its known ceilings")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    print("\n".join(table(seed=given.seed) if given.what == "ladder" else show(given.seed)))
+    print("\n".join(ladders(given.seed) if given.what == "ladder" else show(given.seed)))
 
 
 if __name__ == "__main__":

@@ -170,6 +170,22 @@ def choice(texts: Texts) -> int:
     return fitting.index(True)
 
 
+def probe(text: str, gap: str, candidates: tuple[str, str]) -> str:
+    """The one candidate that agrees, or that makes an opinion and its consequence of one polarity."""
+    fitting = [word for word in candidates if coherent(text.replace(gap, word))]
+    assert len(fitting) == 1
+    return fitting[0]
+
+
+def coherent(text: str) -> bool:
+    first, _, second = text.partition(". ")
+    if not second:
+        return cola((first,)) == 1
+    words = spelt(first).replace(",", "").split()
+    (good,) = (found for at in range(len(words)) if (found := polarity(words, at)) is not None)
+    return bool(set(ENDS[good]) & set(spelt(second).replace(",", "").split()))
+
+
 READERS: dict[str, Callable[[Texts], int]] = {
     "cola": cola, "sst2": sst2, "mrpc": mrpc, "stsb": stsb, "qqp": qqp, "mnli": inference, "qnli": qnli, "rte": rte,
     "wnli": wnli, "ax": inference, "choice": choice,

@@ -57,7 +57,7 @@ def cola(rng: Random, label: int, part: int, split: str) -> Made:
     number = subject if label or order_error else 1 - subject
     between = rng.randrange(len(SUBJECTS))
     template = f"{rng.choice(FRAMES)}{SUBJECTS[between]} {rng.choice(PREDICATES)}"
-    found = numbered(template, subject, number).format_map(NounsOf(rng, part)).split()
+    found = numbered(template, subject, number).format_map(NounsOf(rng, NOUNS_BY_PART[part])).split()
     if order_error:
         at = rng.choice([i for i, word in enumerate(found[:-1]) if word in ("the", "a")])
         found[at : at + 2] = reversed(found[at : at + 2])
@@ -67,14 +67,14 @@ def cola(rng: Random, label: int, part: int, split: str) -> Made:
 
 
 class NounsOf(Slots):
-    """Slots whose nouns are all of one part."""
+    """Slots whose nouns are some nouns only."""
 
-    def __init__(self, rng: Random, part: int) -> None:
+    def __init__(self, rng: Random, names: list[str]) -> None:
         super().__init__(rng)
-        self.part = part
+        self.names = names
 
     def __missing__(self, key: str) -> str:
         if key not in ("noun", "nouns", "other"):
             return super().__missing__(key)
-        noun = NOUNS[self.rng.choice(NOUNS_BY_PART[self.part])]
+        noun = NOUNS[self.rng.choice(self.names)]
         return noun.many if key == "nouns" or (key == "other" and self.rng.random() < 0.5) else noun.one
