@@ -54,6 +54,7 @@ def parts(source: str, task: str, split: str) -> dict[str, list[int]]:
 
 def computed() -> Iterator[tuple[str, str, dict[str, float]]]:
     """Task, split (of probes: place of the cue) and rungs, of everything whose labels we know."""
+    from datamodules.miniature import probe_ladder
     from datamodules.miniature.ladder import evaluation, rungs
     from datamodules.miniature.probes import CUES
     from datamodules.miniature.tasks import TASKS
@@ -62,7 +63,7 @@ def computed() -> Iterator[tuple[str, str, dict[str, float]]]:
         for split in evaluation(task):
             yield task, split, rungs(task, split, MINIATURE_SEED)
     for cue in CUES:
-        yield PROBES, cue, {"majority": 50.0}  # of two candidates, either is right equally often
+        yield PROBES, cue, probe_ladder.rungs(cue, MINIATURE_SEED)
 
 
 def main() -> None:

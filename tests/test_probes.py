@@ -140,7 +140,7 @@ def test_nothing_is_trained_and_a_table_is_shown(asked: tuple[Path, Done]) -> No
     assert [line[0] for line in lines[head + 1 : head + 7]] == [*CUES, "all"]
     parts = summary(asked[0])["headline"]["parts"]
     assert [float(line[1]) for line in lines[head + 1 : head + 6]] == [round(parts[cue], 1) for cue in CUES]
-    assert lines[head][4] == "majority"
+    assert lines[head][4] == "frequency"
     assert {line[4] for line in lines[head + 1 : head + 6]} == {"50.0"}
 
 
