@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from datamodules.task import GENERATED, Refused, fingerprint
-from datamodules.text_files import head_of
+from datamodules.text_files import mark_of
 
 if TYPE_CHECKING:
     import datasets
@@ -81,8 +81,8 @@ def available_splits(source: str, repository: str, config: str | None) -> list[s
 def identity(source: str, repository: str, config: str | None, splits: Sequence[str]) -> dict[str, object]:
     """What these splits would be read from, cheaply: two equal identities stand for the same text.
 
-    The hub: the commit. A folder: each data file's relative name, size in bytes and SHA-256 of its first 64 KiB (not
-    the folder's own place). The miniature: the version of its world, and the seed.
+    The hub: the commit. A folder: each data file's relative name, size and digest (not the folder's own
+    place). The miniature: the version of its world, and the seed.
 
     Raises:
         Refused: as `load_rows`.
@@ -99,7 +99,7 @@ def identity(source: str, repository: str, config: str | None, splits: Sequence[
         return {**named, "revision": builder.hash}
     folder = _folder(table)
     files = sorted({Path(file) for split in splits for file in (builder.config.data_files or {})[split]})
-    return {**named, "source": "folder", "files": {os.path.relpath(file, folder): head_of(file) for file in files}}
+    return {**named, "source": "folder", "files": {os.path.relpath(file, folder): mark_of(file) for file in files}}
 
 
 def place(source: str, repository: str, config: str | None, split: str) -> str:
@@ -123,7 +123,7 @@ def _cache_of(folder: Path, builder: "datasets.DatasetBuilder") -> str:
     from datasets import config
 
     files = {Path(file) for files in (builder.config.data_files or {}).values() for file in files}
-    there = {os.path.relpath(file, folder): [head_of(file), file.stat().st_mtime_ns] for file in files}
+    there = {os.path.relpath(file, folder): [mark_of(file), file.stat().st_mtime_ns] for file in files}
     return str(Path(config.HF_DATASETS_CACHE) / "folders" / fingerprint(there))
 
 

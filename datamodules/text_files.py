@@ -2,12 +2,14 @@
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from datamodules.task import Refused
 
-HEAD_BYTES = 64 * 1024  # of each file, for its identity
+SMALL = 1 << 20  # bytes of a file that is read whole for its identity; of a larger one
+ENDS = 1 << 16  # so many at either end: what was appended counts also where the size was cut back to the old one
 LONGEST = 1 << 22  # characters of a document (War and Peace has 3.2 million), bytes of a line; what follows is another
 DOCUMENTS = ("blank_line", "line", "file")  # what ends a document
 
@@ -26,8 +28,12 @@ def read_texts(paths: Sequence[str], documents: str = "blank_line") -> Iterator[
 
 
 def file_identity(paths: Sequence[str]) -> list[dict[str, object]]:
-    """What `read_texts` would read, cheaply: each file's own name, size in bytes and SHA-256 of its first 64 KiB."""
-    return [{"name": file.name, **head_of(file)} for file in _text_files(paths)]
+    """What `read_texts` would read, cheaply: each file's own name, its size and a digest.
+
+    Raises:
+        Refused: a file is missing.
+    """
+    return [{"name": file.name, **mark_of(file)} for file in _text_files(paths)]
 
 
 def size_of(paths: Sequence[str]) -> int:
@@ -103,7 +109,12 @@ def _decoded(file: Path, number: int, line: bytes) -> str:
         raise Refused(f"{file}, line {number}: byte {error.start + 1} is not UTF-8; convert the file first.") from error
 
 
-def head_of(file: Path) -> dict[str, object]:
-    """A file's size in bytes and the SHA-256 of its first 64 KiB."""
+def mark_of(file: Path) -> dict[str, object]:
+    """A file's size in bytes and a SHA-256: of all of it up to SMALL, of its first and last ENDS beyond."""
+    size = file.stat().st_size
     with file.open("rb") as content:
-        return {"bytes": file.stat().st_size, "sha256": hashlib.sha256(content.read(HEAD_BYTES)).hexdigest()}
+        digest = hashlib.sha256(content.read(SMALL if size <= SMALL else ENDS))
+        if size > SMALL:
+            content.seek(-ENDS, os.SEEK_END)
+            digest.update(content.read())
+    return {"bytes": size, "sha256": digest.hexdigest()}

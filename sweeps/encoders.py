@@ -15,7 +15,7 @@ from sweeps.runs import experiment
 # What does not decide an encoder's numbers. The text has an identity of its own, and so has the tokenizer.
 EVALUATION = ("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches")
 NOT_BUDGET = (*EVALUATION, "limit_predict_batches", "accumulate_grad_batches", "precision")
-NOT_DATA = ("source", "files", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
+NOT_DATA = ("source", "files", "text", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
 
 
 def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, origin: str | None) -> dict[str, Any]:

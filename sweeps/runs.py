@@ -8,14 +8,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint, one_of, whole
 
 # What says where and how a run is computed and shown, not what it computes.
@@ -57,8 +59,26 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
     return {**kept, "init_from": stands_for(kept["init_from"])}
 
 
+def own_text(data: dict[str, Any]) -> Any:
+    """What stands for one's own text, wherever it lies: names, sizes and digests of the files that would be read.
+
+    None where they cannot be: whoever reads them refuses that in a sentence of its own, which no name does.
+    """
+    from hydra.utils import instantiate
+
+    with suppress(Refused, InstantiationException, OSError):
+        if data.get("files"):
+            paths = data["files"]
+            return text_files.file_identity([paths] if isinstance(paths, str) else paths)
+        if data["source"] not in ("hub", *GENERATED):
+            return instantiate(data, _convert_="all").identity()
+    return None
+
+
 def strip_places(node: dict[str, Any]) -> None:
     """Take devices and paths out of the data and the trainer of a run, or of the pre-training inside it."""
+    if (text := own_text(node["data"])) is not None:
+        node["data"] |= {"files": text} if node["data"].get("files") else {"text": text}
     for key in DEVICES:
         node["trainer"].pop(key, None)
     for key in WORKPLACE:
@@ -178,8 +198,6 @@ def alone(directory: Path) -> Iterator[None]:
 @contextmanager
 def refusing(directory: Path) -> Iterator[Path]:
     """Turn a refusal into one sentence and exit status 2, and leave no folder of a run that never began."""
-    from hydra.errors import InstantiationException
-
     try:
         yield directory
     except (Refused, InstantiationException) as error:

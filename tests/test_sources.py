@@ -183,6 +183,17 @@ def test_documents_of_own_files(tmp_path: Path) -> None:
     assert text_files.file_identity([str(tmp_path / "*.txt")]) != before
 
 
+def test_a_change_at_either_end_of_a_long_file_is_seen(tmp_path: Path) -> None:
+    long = bytearray(text_files.SMALL + 1)
+    marks = []
+    for place in (None, 0, -1):
+        if place is not None:
+            long[place] = 1
+        (tmp_path / "long.txt").write_bytes(long)
+        marks.append(text_files.mark_of(tmp_path / "long.txt")["sha256"])
+    assert len(set(marks)) == 3
+
+
 def test_own_files_that_cannot_be_read(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.txt", tmp_path / "*.txt", tmp_path):
         assert f"no text file {missing}" in refusal(text_files.read_texts, [str(missing)]).replace("*.txt.", "")
