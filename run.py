@@ -21,6 +21,7 @@ from sweeps.errands import predict, prepare
 from sweeps.lease import kept_alive
 from sweeps.pretraining import pretrained
 from sweeps.runs import Run, alone, check_followers, check_switches, plain, refusing, run_directory
+from sweeps.sentences import RESUME, advising, answering
 from sweeps.suite import is_suite, run_suite
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
@@ -40,7 +41,7 @@ def main(cfg: DictConfig) -> None:
         elif cfg.prepare:
             prepare(cfg)
         else:
-            with alone(directory), following(), kept_alive():
+            with alone(directory), advising(RESUME), following(), kept_alive():
                 execute(cfg, Run.open(directory, cfg))
     if status:
         sys.exit(status)
@@ -94,4 +95,5 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with answering():
+        main()

@@ -6,8 +6,9 @@ module that made it, `datamodules` makes one and never sees the model.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,6 +29,12 @@ def one_of(key: str, value: T, allowed: Collection[T]) -> T:
     if value in tuple(allowed):  # a tuple, so that a list is no more than another wrong value
         return value
     raise Refused(f"{key}={value!r} is not possible: it may be {', '.join(map(str, allowed))}.")
+
+
+def meant(word: str, words: Iterable[str], before: str = "") -> str:
+    """ " (did you mean ...?)", the words that are nearly this one; empty where none is."""
+    near = get_close_matches(word, list(words), 3, 0.7)
+    return f" (did you mean {' or '.join(before + one for one in near)}?)" if near else ""
 
 
 def real(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> Any:

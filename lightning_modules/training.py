@@ -1,5 +1,6 @@
 """Lightning's Trainer as the suite uses it."""
 
+import inspect
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from datamodules.task import Refused, Task, one_of, whole
+from datamodules.task import Refused, Task, meant, one_of, whole
 from lightning_modules.callbacks import Agreement, Cost, Place, Stop
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
+OURS = {"default_root_dir", "logger", "callbacks", "use_distributed_sampler", "enable_model_summary"}
+OURS |= {"num_sanity_val_steps"}
+ARGUMENTS = inspect.signature(L.Trainer.__init__).parameters.keys() - {"self", *OURS}  # what a user may say
 
 
 def checkpoints(directory: Path, task: Task) -> list[Callback]:
@@ -52,6 +56,10 @@ def make_trainer(
         configuration: digest of the resolved configuration, compared over the ranks.
         more: callbacks besides those of every run.
     """
+    for key in settings.keys() - ARGUMENTS:
+        raise Refused(
+            f"trainer.{key} is none of the arguments of Lightning's Trainer{meant(key, ARGUMENTS, 'trainer.')}."
+        )
     precision = pick_precision(settings["precision"], settings["accelerator"])
     whole("trainer.max_steps", settings["max_steps"], -1)
     if settings["max_epochs"] is not None:

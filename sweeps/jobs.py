@@ -21,6 +21,7 @@ from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
 from sweeps.files import read_record
+from sweeps.sentences import AGAIN, advising
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
@@ -98,7 +99,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Se
     with tempfile.TemporaryDirectory() as told, Board(len(jobs)) as board:
         pool = Pool(board, at_once, logs, Path(told), group, list(gpus))
         waiting = deque(enumerate(jobs))
-        with stopping(pool.running):
+        with advising(AGAIN), stopping(pool.running):
             while waiting or pool.running:
                 while waiting and pool.has_room(waiting[0][1]):
                     pool.begin(*waiting.popleft())

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint, one_of, whole
+from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
@@ -200,8 +201,10 @@ def refusing(directory: Path) -> Iterator[Path]:
     """Turn a refusal into one sentence and exit status 2, and leave no folder of a run that never began."""
     try:
         yield directory
-    except (Refused, InstantiationException) as error:
-        refusal = error if isinstance(error, Refused) else error.__cause__
+    except (Refused, InstantiationException, OSError) as error:
+        refusal = error.__cause__ if isinstance(error, InstantiationException) else error
+        if isinstance(refusal, OSError) and (reason := wrong_place(refusal)):
+            refusal = Refused(reason)
         if not isinstance(refusal, Refused | TypeError):  # TypeError: an argument that the class does not take
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
