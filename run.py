@@ -15,12 +15,13 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sweeps.checks import check_followers, check_switches
 from sweeps.encoders import explain
 from sweeps.environment import following
 from sweeps.errands import predict, prepare
 from sweeps.lease import kept_alive
 from sweeps.pretraining import pretrained
-from sweeps.runs import Run, alone, check_followers, check_switches, plain, refusing, run_directory
+from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.suite import is_suite, run_suite
 

@@ -5,6 +5,7 @@ Documents and sentences matter: the next-sentence task needs both (a shuffled li
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -106,7 +107,10 @@ class Corpus(TextDataModule):
         texts = self.read("train", "learning the vocabulary")
         if self.layout.validation:
             return texts
-        return (text for split, text in divided(texts) if split == "train")
+        training = (text for split, text in divided(texts) if split == "train")
+        if (first := next(training, None)) is None:
+            raise self.lacking("train")
+        return chain([first], training)
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
@@ -120,7 +124,11 @@ class Corpus(TextDataModule):
             self.write(tokenizer, (("validation", text) for text in self.read(own, what)), "validation")
         for split in ("train", "validation"):
             if not Split(self.directory(split)).shards:
-                raise Refused(f"the corpus has no document for {split}: {WAYS[bool(self.files)]}.")
+                raise self.lacking(split)
+
+    def lacking(self, split: str) -> Refused:
+        """The sentence for text of too few documents: one of them is always held out."""
+        return Refused(f"the corpus has no document for {split}: {WAYS[bool(self.files)]}.")
 
     def write(self, tokenizer: Tokenizer, documents: Iterator[tuple[str, str]], *splits: str) -> None:
         """Leave the splits in the cache, if they are not there yet."""

@@ -25,9 +25,16 @@ def learn_pieces(
     counts = WordCounts(lowercase, MOST_WORDS)
     for text in texts:
         counts.add(text)
-    words = _spellable(counts.total(), max(letters, 0))
+    total = counts.total()
+    if not total:
+        raise Refused("there is no text to learn a vocabulary from: the data may hold at least one word.")
+    words = _spellable(total, max(letters, 0))
     if not words:
-        raise Refused(f"text.tokenizer.vocab_size={vocab_size} is too small, or there is no text to learn.")
+        least = len(specials) + 2 * min(ALPHABET, len(set("".join(total))))
+        raise Refused(
+            f"model.vocab_size (text.tokenizer.vocab_size)={vocab_size} is too small to spell any word of this text: "
+            f"it may be {least} or more."
+        )
     return _learn(words, specials, vocab_size, min_frequency)
 
 

@@ -11,6 +11,7 @@ from datamodules.task import Refused, Task
 from lightning_modules import encoder_io
 
 AT_ONCE = 64  # examples in a batch
+NO_TASK = "a pre-training has no task to answer"
 
 
 def load_model(run: Path) -> Any:
@@ -20,38 +21,60 @@ def load_model(run: Path) -> Any:
         Refused: when there is none.
     """
     folder = run / "model" if (run / "model").is_dir() else run
-    target = encoder_io.read(folder)["model"]["_target_"]
-    return get_class(target).load(folder)
+    if not (folder / encoder_io.DESCRIPTION).is_file():
+        raise Refused(f"predict={run}: {no_model(run)}; it may be the folder of a finished run of a task.")
+    described = encoder_io.read(folder)
+    if "task" not in described:
+        raise Refused(f"predict={run}: {NO_TASK}; it may be the folder of a finished run of a task.")
+    return get_class(described["model"]["_target_"]).load(folder)
 
 
-def read_texts(path: str | None) -> list[list[str]]:
+def no_model(run: Path) -> str:
+    """Why a path is not a transfer's folder."""
+    if (run / "encoder").is_dir():
+        return NO_TASK
+    return "the run has not finished, or is none" if run.is_dir() else "there is no such folder"
+
+
+def read_texts(path: str | None, task: Task | None = None) -> list[list[str]]:
     """Lines of a .tsv: one example a line, one text a column.
 
+    Args:
+        task: of the model that is to answer; where it says how many texts an example has, the first line must, too.
+
     Raises:
-        Refused: naming the file, and the line where one is not like the others.
+        Refused: naming the file, and the line where one is not as it should be.
     """
-    if path is None or not Path(path).is_file():
-        raise Refused(f"input={path} is no file: it may be a .tsv, one example a line, one text a column, no header.")
-    rows = []
+    form = "a .tsv, one example a line, one text a column, no header"
+    if path is None:
+        raise Refused(f"predict needs input=<file>, the texts to answer: it may be {form}.")
+    if not Path(path).is_file():
+        raise Refused(f"input={path} is no file: it may be {form}.")
+    rows: list[list[str]] = []
     for number, line in enumerate(Path(path).read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
         try:
             row = line.decode("utf-8").removesuffix("\r").split("\t")
         except UnicodeDecodeError:
             raise Refused(f"{path}, line {number}: it is not UTF-8.") from None
         rows.append(row)
+        if task is not None:
+            check_columns(task, row, f"{path}, line {number}:")
         if len(row) != len(rows[0]) or not all(text.strip() for text in row):
-            raise Refused(f"{path}, line {number}: {len(rows[0])} texts, none empty, are expected; here are {row}.")
+            raise Refused(f"{path}, line {number}: {counted(rows[0])}, none empty, are expected; here are {row}.")
     return rows
 
 
-def check_columns(task: Task, texts: Sequence[Sequence[str]]) -> None:
+def counted(texts: Sequence[str]) -> str:
+    """How many texts."""
+    return f"{len(texts)} text{'s' * (len(texts) != 1)}"
+
+
+def check_columns(task: Task, example: Sequence[str], where: str) -> None:
     """Raises Refused when an example has not as many texts as the task's, where the task says how many these are."""
-    for number, example in enumerate(texts, start=1):
-        if task.columns and len(example) != len(task.columns):
-            raise Refused(
-                f"example {number} has {len(example)} text(s) and {task.name} expects {len(task.columns)}: "
-                f"{', '.join(task.columns)}."
-            )
+    if task.columns and len(example) != len(task.columns):
+        raise Refused(
+            f"{where} {counted(example)}; {task.name} expects {len(task.columns)}: {', '.join(task.columns)}."
+        )
 
 
 def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
@@ -61,7 +84,8 @@ def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | f
     layout = instantiate(model.text["format"])
     tokenizer = instantiate(model.text["tokenizer"]).load()
     texts = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
-    check_columns(model.task, texts)
+    for number, example in enumerate(texts, start=1):
+        check_columns(model.task, example, f"example {number} has")
     found: list[Any] = []
     with torch.inference_mode():
         for first in range(0, len(texts), AT_ONCE):

@@ -20,7 +20,8 @@ from lightning_modules import encoder_io
 from lightning_modules.base import LanguageModel
 from lightning_modules.interop import transformers
 
-WAYS = "published, scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
+OTHERS = "scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
+WAYS = f"published, {OTHERS}"
 FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
@@ -90,13 +91,15 @@ def resolve(init_from: str | None, published: str | None, source: str, pretraini
     """
     if init_from is None:
         if not pretraining and source not in GENERATED and published is None:
-            raise Refused(f"init_from says where a transfer starts: it may be {WAYS}.")
+            raise Refused(
+                f"init_from says where a transfer starts, for this model has no published weights: it may be {OTHERS}."
+            )
         init_from = "scratch" if pretraining or source in GENERATED else "published"
     if init_from == "scratch":
         return Start("scratch")
     if init_from == "published":
         if published is None:
-            raise Refused(f"init_from=published: this model has no published weights; it may be {WAYS}.")
+            raise Refused(f"init_from=published: this model has no published weights; it may be {OTHERS}.")
         return from_transformers(download(published), f"published {published}", target)
     if init_from.startswith("hub:"):
         return from_transformers(download(init_from.removeprefix("hub:")), init_from, target)
@@ -106,8 +109,16 @@ def resolve(init_from: str | None, published: str | None, source: str, pretraini
         return from_encoder(folder, target)
     if (folder / "config.json").is_file():
         return from_transformers(folder, f"transformers folder {folder}", target)
-    what = "is neither an encoder directory nor one in transformers' layout" if folder.is_dir() else "does not exist"
-    raise Refused(f"init_from={init_from}: this folder {what}; it may be {WAYS}.")
+    raise Refused(f"init_from={init_from}: {no_start(folder)}; it may be {WAYS if published else OTHERS}.")
+
+
+def no_start(path: Path) -> str:
+    """What is wrong with a path from which no run can start."""
+    if path.is_file():
+        return f"this is a file, and its folder is asked for: {path.parent}"
+    return "this folder " + (
+        "is neither an encoder directory nor one in transformers' layout" if path.is_dir() else "does not exist"
+    )
 
 
 def from_encoder(folder: Path, target: str) -> Start:

@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from datamodules.task import Refused, Task, meant, one_of, whole
+from datamodules.task import Refused, Task, meant, one_of, real, whole
 from lightning_modules.callbacks import Agreement, Cost, Place, Stop
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
@@ -61,9 +61,9 @@ def make_trainer(
             f"trainer.{key} is none of the arguments of Lightning's Trainer{meant(key, ARGUMENTS, 'trainer.')}."
         )
     precision = pick_precision(settings["precision"], settings["accelerator"])
-    whole("trainer.max_steps", settings["max_steps"], -1)
-    if settings["max_epochs"] is not None:
-        whole("trainer.max_epochs", settings["max_epochs"], -1)
+    for key in ("max_steps", "max_epochs"):
+        if settings[key] is not None or key == "max_steps":
+            real(f"trainer.{key}", settings[key], "-1 or a whole number from 1 up", is_budget)
     whole("trainer.accumulate_grad_batches", settings["accumulate_grad_batches"])
     if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1):
         raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
@@ -83,5 +83,15 @@ def make_trainer(
             num_sanity_val_steps=0,
         )
     except (ValueError, TypeError, MisconfigurationException) as error:
-        named = ", ".join(f"trainer.{key}={value}" for key, value in settings.items() if key in str(error))
+        named = ", ".join(f"trainer.{key}={value}" for key, value in settings.items() if blamed(key, value, str(error)))
         raise Refused(f"{named or 'trainer'}: {error}") from error
+
+
+def is_budget(number: float) -> bool:
+    """-1 for no limit, or a whole number of steps; none would leave an encoder that has learned nothing."""
+    return isinstance(number, int) and (number == -1 or number > 0)
+
+
+def blamed(key: str, value: Any, words: str) -> bool:
+    """Whether Lightning's words are about this argument: they name it, or the value that was chosen."""
+    return key in words or (isinstance(value, str) and value != "auto" and value in words)

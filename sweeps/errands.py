@@ -52,5 +52,6 @@ def predict(run: Path, texts: str | None) -> None:
     """Answer a .tsv of texts with a finished run's model, on standard output."""
     from lightning_modules.answering import load_model, read_texts
 
-    for answer in load_model(run).predict(read_texts(texts)):
+    model = load_model(run)
+    for answer in model.predict(read_texts(texts, model.task)):
         print(answer)

@@ -11,9 +11,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from datamodules.task import Refused
+from sweeps.checks import check_switches
 from sweeps.environment import gpus_needed, rank_of, visible_gpus
 from sweeps.jobs import Job, report_failures, run_jobs
-from sweeps.runs import check_switches
 
 
 def command_flags(hydra: DictConfig | HydraConf) -> tuple[str, ...]:

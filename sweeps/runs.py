@@ -18,14 +18,13 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules import text_files
-from datamodules.task import GENERATED, Refused, fingerprint, one_of, whole
+from datamodules.task import GENERATED, Refused, fingerprint
 from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
 ELSEWHERE += ("jobs", "prepare", "explain")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
-FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
 LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
 
@@ -107,24 +106,6 @@ def run_directory(*, _root_: DictConfig) -> str:
         number += 1
         directory = f"{first}-{number}"
     return directory
-
-
-def check_switches(cfg: DictConfig) -> None:
-    """Refuse wrong values of the keys that decide what a command does."""
-    for key in ("resume", "rerun", "keep_checkpoints", "prepare", "explain"):
-        one_of(key, cfg[key], (True, False))
-    whole("jobs", cfg.jobs)
-    whole("seed", cfg.seed, 0)
-    if cfg.pretrain.recipe:
-        whole("pretrain.seed", cfg.pretrain.seed, 0)
-
-
-def check_followers(cfg: DictConfig) -> None:
-    """Refuse a value that both sides need and that was set on the side that only follows."""
-    for follower, owner in FOLLOWERS.items():
-        told, truth = OmegaConf.select(cfg, follower), OmegaConf.select(cfg, owner)
-        if told is not None and truth is not None and told != truth:
-            raise Refused(f"{follower}={told} must be {owner}={truth}, which it follows: set {owner} alone.")
 
 
 @dataclass(frozen=True)

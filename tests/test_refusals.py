@@ -16,6 +16,7 @@ import run
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece, save_tokenizer
 from lightning_modules.bert import Bert
+from sweeps.checks import check_switches
 from sweeps.runs import Run, plain, refusing
 from sweeps.sentences import wrong_key
 from tests.conftest import CPU, ROOT, compose
@@ -97,7 +98,8 @@ REFUSED: dict[str, list[str]] = {
     GLUE + "data.train_examples=0": ["data.train_examples=0", WHOLE],
     GLUE + "data.train_examples=5000": ["data.train_examples=5000", "from 1 to "],
     "data=glue data.source=miniature data.task=squad": ["data.task='squad'", "cola, sst2, mrpc, stsb, qqp, mnli, qnli"],
-    GLUE + "data.source=nowhere": ["init_from", "an encoder directory"],
+    GLUE + "data.source=nowhere": ["data.source=nowhere", "no such folder", "hub", "miniature", "DATA_SOURCE"],
+    GLUE + "data.source=conf": ["init_from", "no published weights", "an encoder directory"],
     GLUE + "init_from=scratch data.source=nowhere": ["data.source=nowhere", "hub", "miniature"],
     GLUE + "data.selection=test": ["data.selection='test'", "holdout, paper"],
     GLUE + "data.checkpoint=first": ["data.checkpoint='first'", "best, last"],
@@ -123,6 +125,8 @@ REFUSED: dict[str, list[str]] = {
     "data=corpus data.corpus=books": ["data.corpus='books'", "wikipedia", "owner/name[:config]"],
     "data=corpus data.source=nowhere": ["data.source=nowhere", "hub", "miniature"],
     "data=corpus data.files=[nowhere.txt]": ["nowhere.txt", "books/*.txt"],
+    "data=corpus data.files=[CITATION.cff] data.documents=file": ["no document for train", "at least two"],
+    "model.vocab_size=6": ["model.vocab_size", "=6 is too small", "or more"],
     "+data.colour=red": ["colour"],
     # trainer
     "trainer.precision=half": ["trainer.precision='half'", "auto, 32-true, bf16-mixed"],
@@ -131,9 +135,16 @@ REFUSED: dict[str, list[str]] = {
     "trainer.max_steps=x": ["trainer.max_steps='x'"],
     "trainer.max_steps=-2": ["trainer.max_steps=-2"],
     "trainer.max_epochs=x": ["trainer.max_epochs='x'"],
-    "trainer.accelerator=quantum": ["trainer", "accelerator", "quantum", "cpu"],
-    "trainer.devices=0": ["trainer", "devices=0"],
-    "trainer.devices=x": ["trainer", "devices", "x"],
+    "trainer.max_steps=0": ["trainer.max_steps=0", "-1 or a whole number from 1 up"],
+    "trainer.max_epochs=0": ["trainer.max_epochs=0", "-1 or a whole number from 1 up"],
+    "trainer.max_steps=null": ["trainer.max_steps=None"],
+    "trainer.accelerator=quantum": ["trainer.accelerator='quantum'", "auto, cpu, gpu"],
+    "trainer.accelerator=tpu": ["trainer.accelerator='tpu'", "cuda, mps"],
+    "trainer.devices=0": ["trainer.devices=0", "from 1 up"],
+    "trainer.devices=x": ["trainer.devices=x", "auto"],
+    "trainer.devices=[]": ["trainer.devices=[]", "[0,1]"],
+    "trainer.devices=1.5": ["trainer.devices=1.5", "auto"],
+    "trainer.num_nodes=0": ["trainer.num_nodes=0", WHOLE],
     "trainer.strategy=telepathy": ["trainer", "telepathy", "ddp"],
     "trainer.accumulate_grad_batches=0": ["trainer.accumulate_grad_batches=0", WHOLE],
     "trainer.limit_val_batches=-1": ["trainer", "limit_val_batches", "-1"],
@@ -150,6 +161,7 @@ REFUSED: dict[str, list[str]] = {
     "keep_checkpoints=maybe": ["keep_checkpoints='maybe'", "True, False"],
     "prepare=maybe": ["prepare='maybe'", "True, False"],
     "explain=maybe": ["explain='maybe'", "True, False"],
+    "input=mine.tsv": ["input=mine.tsv", "predict="],
     "jobs=0": ["jobs=0", WHOLE],
     "jobs=many": ["jobs='many'", WHOLE],
     GLUE + "pretrain=miniature pretrain.seed=x": ["pretrain.seed='x'", "a whole number from 0 up"],
@@ -159,7 +171,8 @@ REFUSED: dict[str, list[str]] = {
     # where a run starts
     "init_from=nowhere": ["init_from=nowhere", "does not exist", "an encoder directory"],
     "init_from=conf": ["init_from=conf", "neither", "an encoder directory"],
-    "init_from=published": ["init_from=published", "no published weights", "an encoder directory"],
+    "init_from=run.py": ["init_from=run.py", "this is a file", "its folder"],
+    "init_from=published": ["init_from=published", "no published weights; it may be scratch, an encoder directory"],
 }
 # Keys and choices that the configuration does not have: Hydra's errors in our words.
 UNKNOWN: dict[str, list[str]] = {
@@ -182,6 +195,19 @@ UNKNOWN: dict[str, list[str]] = {
     "seed": ["'seed' cannot be read", "<key>=<value>"],
     "~colour": ["'colour' does not exist"],
 }
+
+
+@pytest.mark.parametrize("devices", ["auto", "1", "-1", "'2'", "[0]", "'0,1'", "'1,'"])
+def test_devices_that_some_machine_has(devices: str) -> None:
+    check_switches(compose(f"trainer.devices={devices}"))
+
+
+def test_a_device_that_this_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    cfg = compose("trainer.accelerator=gpu")
+    with pytest.raises(Refused, match=r"trainer\.accelerator=gpu .* it may be auto or cpu"):
+        check_switches(cfg)
 
 
 class NotRefusedError(Exception):

@@ -168,6 +168,11 @@ def test_the_same_command_again_says_finished_and_changes_nothing(pretraining: t
     assert contents(place) == before
 
 
+@pytest.mark.parametrize("override", ["trainer.devices=two", "data.eval_batch_size=0"])
+def test_a_wrong_value_is_refused_also_of_a_finished_run(override: str, pretraining: tuple[Path, Done]) -> None:
+    assert override in command(pretraining[0], *PRETRAIN, override).refusal
+
+
 def test_rerun_goes_beside_the_first(pretrained: Path, tmp_path: Path) -> None:
     first = command(tmp_path, *PRETRAIN, "logger=csv", "trainer.max_steps=1", "trainer.limit_val_batches=1")
     again = command(
@@ -276,21 +281,24 @@ def test_predict_answers_each_line(tuned: Path, tmp_path: Path) -> None:
     ("text", "words"),
     [
         (None, "is no file"),
-        ("A man runs.\tHe moves.\nA dog barks.\n", "mine.tsv, line 2: 2 texts"),
+        ("A man runs.\tHe moves.\nA dog barks.\n", "mine.tsv, line 2: 1 text; mnli expects 2: premise, hypothesis"),
         ("A man runs.\t\n", "mine.tsv, line 1"),
-        ("A man runs.\n", "1 text(s) and mnli expects 2: premise, hypothesis"),
+        ("A\tB\tC\n", "mine.tsv, line 1: 3 texts; mnli expects 2: premise, hypothesis"),
     ],
 )
 def test_predict_refuses_texts_that_it_cannot_read(tuned: Path, tmp_path: Path, text: str | None, words: str) -> None:
-    if text is not None:
+    if text is None:
+        assert "predict needs input=<file>" in command(tmp_path, f"predict={tuned}").refusal
+    else:
         (tmp_path / "mine.tsv").write_text(text)
     assert words in command(tmp_path, f"predict={tuned}", "input=mine.tsv").refusal
 
 
 def test_predict_refuses_a_run_without_a_task(pretrained: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text("A man runs.\n")
-    done = command(tmp_path, f"predict={pretrained}", "input=mine.tsv")
-    assert str(pretrained) in done.refusal
+    for folder, words in ((pretrained, "no task to answer"), (pretrained / "encoder", "no task to answer")):
+        assert f"predict={folder}: a pre-training has {words}" in command(tmp_path, f"predict={folder}").refusal
+    assert "there is no such folder" in command(tmp_path, "predict=nowhere", "input=mine.tsv").refusal
 
 
 def test_a_regression_leaves_scores(pretrained: Path, tmp_path: Path) -> None:
@@ -322,13 +330,13 @@ def test_an_architecture_against_the_encoders_is_refused_with_both_values(pretra
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "no task": (["data=glue", "data.source=nowhere"], "no task of GLUE can be trained"),
+    "no task": (["data=glue", "data.source=."], "no task of GLUE can be trained"),
     "unknown task": (["data=glue", "data.task=rte2", "data.source=miniature"], "data.task='rte2'"),
     "unreachable source": (
         ["data=glue", "data.task=rte", "data.source=nowhere", "init_from=scratch"],
         "no such folder",
     ),
-    "no start": (["data=glue", "data.task=rte", "data.source=nowhere"], "init_from"),
+    "no start": (["data=glue", "data.task=rte", "data.source=."], "init_from"),
     "no such start": (["data=glue", "data.task=rte", "data.source=miniature", "init_from=nowhere"], "does not exist"),
     "unknown choice": (["text.objective.masking=80/20"], "masking"),
     "unknown precision": (["trainer.precision=half"], "trainer.precision='half'"),
