@@ -24,6 +24,7 @@ OTHERS = "scratch, an encoder directory, or a folder or hub:<repository> in tran
 WAYS = f"published, {OTHERS}"
 FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
+SIZE = ("num_layers", "hidden_size", "num_heads")
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
 
 
@@ -38,7 +39,7 @@ class Start:
         directory: holds the tokenizer; None from scratch.
         tokenizer: its settings, as far as the origin tells them.
         fingerprint: the encoder's, where it has one.
-        resized: whether the origin's size is another than the chosen model yaml's.
+        instead: the chosen model yaml's size, where the origin has another, which counts; else empty.
     """
 
     words: str
@@ -47,7 +48,12 @@ class Start:
     directory: Path | None = None
     tokenizer: dict = field(default_factory=dict)
     fingerprint: str | None = None
-    resized: bool = False
+    instead: dict = field(default_factory=dict)
+
+    @property
+    def size(self) -> str:
+        """Layers x width: "2x128"."""
+        return "x".join(str(self.settings[name]) for name in SIZE[:2] if name in self.settings)
 
     @property
     def identity(self) -> str | None:
@@ -71,7 +77,9 @@ class Start:
         matched = encoder_io.copy_tensors(model, self.tensors, self.words)
         missing = [name for name in model.state_dict() if name not in self.tensors]
         new = f"; new: {', '.join(sorted({name.rsplit('.', 1)[0] for name in missing}))}" if missing else ""
-        return f"start: {self.words}, {matched} of {len(self.tensors)} tensors loaded{new}"
+        size = f"\nsize: {in_words(self.settings)}, as the weights have" if self.instead else ""
+        size += f"; the chosen model's {in_words(self.instead)} do not count" * bool(self.instead)
+        return f"start: {self.words}, {matched} of {len(self.tensors)} tensors loaded{new}{size}"
 
 
 def find_start(cfg: DictConfig) -> Start:
@@ -119,6 +127,11 @@ def no_start(path: Path) -> str:
     return "this folder " + (
         "is neither an encoder directory nor one in transformers' layout" if path.is_dir() else "does not exist"
     )
+
+
+def in_words(settings: dict) -> str:
+    """A size as one would say it: "num_layers=2, hidden_size=128, num_heads=2"."""
+    return ", ".join(f"{name}={settings[name]}" for name in SIZE if name in settings)
 
 
 def from_encoder(folder: Path, target: str) -> Start:
@@ -199,7 +212,9 @@ def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
         if node == "text.tokenizer" and yaml.safe_load(value) != its.get(name):
             told = ", ".join(f"{key}={value!r}" for key, value in its.items())
             raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}) and has {told}.")
-    start.resized = any(cfg.model.get(n) != start.settings.get(n) for n in ("num_layers", "hidden_size", "num_heads"))
+    chosen = {name: cfg.model[name] for name in SIZE if name in cfg.model}
+    if any(value != start.settings.get(name) for name, value in chosen.items()):
+        start.instead = chosen
     for name, value in start.settings.items():
         if name in cfg.model:
             cfg.model[name] = value

@@ -98,8 +98,8 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     name = "own files" if cfg.data.get("files") else name
     one_of_many = "task" in cfg.data or (cfg.data.source in GENERATED and data.task.kind != "pretraining")
     name = f"{name}/{data.task.name}" if one_of_many else name
-    size = f"{cfg.model._target_.rpartition('.')[2]} as in {start.words}" if start.resized else choices["model"]
-    return {"model": size, "data": name, "source": str(cfg.data.source)}
+    model = f"{cfg.model._target_.rpartition('.')[2]} {start.size}" if start.instead else choices["model"]
+    return {"model": model, "data": name, "source": str(cfg.data.source)}
 
 
 def headline(data: Any, results: Results) -> dict[str, Any]:

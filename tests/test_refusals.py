@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from omegaconf import DictConfig
 from safetensors.torch import save_file
 
 import run
-from datamodules.task import Refused
+from datamodules.task import Refused, Task
 from datamodules.tokenization import WordPiece, save_tokenizer
 from lightning_modules.bert import Bert
+from lightning_modules.start import adopt, find_start
 from sweeps.checks import check_switches
+from sweeps.record import identify
 from sweeps.runs import Run, plain, refusing
 from sweeps.sentences import wrong_key
 from tests.conftest import CPU, ROOT, compose
@@ -312,6 +315,22 @@ def test_an_override_against_the_encoder_is_refused_with_both_values(
 def test_an_override_that_agrees_with_the_encoder_is_not_refused(override: str, encoder: Path, refusal: Any) -> None:
     with pytest.raises(NotRefusedError):
         refusal(*GLUE.split(), "data.max_length=64", f"init_from={encoder}", override)
+
+
+def test_the_weights_size_is_told_where_another_was_chosen(
+    encoder: Path, refusal: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotRefusedError):
+        refusal(*GLUE.split(), "data.max_length=64", f"init_from={encoder}")
+    (size,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("size: ")]
+    its, chosen = "num_layers=1, hidden_size=32, num_heads=2", "num_layers=2, hidden_size=128, num_heads=2"
+    assert size == f"size: {its}, as the weights have; the chosen model's {chosen} do not count"
+    cfg = compose(*GLUE.split(), f"init_from={encoder}")
+    origin = find_start(cfg)
+    for model in ("Bert 1x32", "bert_miniature"):  # of a size that agrees, the chosen yaml's name
+        adopt(cfg, origin, ())
+        assert identify(cfg, SimpleNamespace(task=Task("rte", "")), origin)["model"] == model
+        origin = find_start(cfg)
 
 
 def test_sequences_that_are_too_long_for_the_encoder(encoder: Path, refusal: Any) -> None:
