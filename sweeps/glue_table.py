@@ -101,29 +101,25 @@ def is_miniature(rows: Sequence[Row]) -> bool:
 
 def lines(rows: Sequence[Row]) -> list[str]:
     """What a terminal shows: the table, the three averages, and what one must know to read them."""
-    grid = [HEADER, *(texts(row) for row in rows)]
-    wide = [max(len(line[i]) for line in grid if any(line[2:])) for i in range(len(HEADER))]  # a note may be longer
-    wide[0] = max(len(line[0]) for line in grid)
-    table = ["  ".join(text.ljust(width) for text, width in zip(line, wide, strict=True)).rstrip() for line in grid]
+    shown = grid(rows)
+    wide = [max(len(line[i]) for line in shown if any(line[2:])) for i in range(len(shown[0]))]  # a note may be longer
+    wide[0] = max(len(line[0]) for line in shown)
+    table = ["  ".join(text.ljust(width) for text, width in zip(line, wide, strict=True)).rstrip() for line in shown]
     found = verdicts(rows)
     width = max(map(len, found))
-    shown = [f"{name.ljust(width)}  {value}" for name, value in found.items()]
+    means = [f"{name.ljust(width)}  {value}" for name, value in found.items()]
     said = remarks(rows)
-    return [heading(rows), "", *table, "", "averages", *shown, *(["", *said] if said else [])]
+    return [heading(rows), "", *table, "", "averages", *means, *(["", *said] if said else [])]
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The same for table.md."""
-    grid = [[text.replace("|", "\\|") for text in line] for line in (HEADER, *(texts(row) for row in rows))]
-    table = [f"| {' | '.join(line)} |" for line in grid]
-    rule = "|---|---|---|---|--:|"
+    cells = [[text.replace("|", "\\|") for text in line] for line in grid(rows)]
+    table = [f"| {' | '.join(line)} |" for line in cells]
+    rule = f"{'|---' * (len(cells[0]) - 1)}|--:|"
     shown = [f"| {name} | {value} |" for name, value in verdicts(rows).items()]
-    parts = [
-        [f"# {heading(rows)}"],
-        [table[0], rule, *table[1:]],
-        ["| average | |", "|---|--:|", *shown],
-        *([remark] for remark in remarks(rows)),
-    ]
+    parts = [[f"# {heading(rows)}"], [table[0], rule, *table[1:]], ["| average | |", "|---|--:|", *shown]]
+    parts += [[remark] for remark in remarks(rows)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -135,6 +131,12 @@ def heading(rows: Sequence[Row]) -> str:
     data = "miniature (generated text)" if is_miniature(rows) else "GLUE, published validation sets"
     start = f"start: {next(iter(there))}" if len(there) == 1 else "starts differ"
     return f"{data}: {', '.join(groups(rows, 'model'))}, {start}"
+
+
+def grid(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The head and a line for each task; without the start, which may be long, where the title says that of all."""
+    table = [HEADER, *(texts(row) for row in rows)]
+    return table if len(groups(rows, "start")) > 1 else [line[:2] + line[3:] for line in table]
 
 
 def texts(row: Row) -> tuple[str, ...]:
@@ -228,11 +230,8 @@ def submission(rows: Sequence[Row], folder_of: Mapping[str, Path], target: Path)
         The zip, or None where there is nothing to hand in (generated text never is), and the files that it lacks.
     """
     wanted = {one.file: task.name for task in TASKS.values() for one in task.server_sets}
-    done = (
-        set()
-        if is_miniature(rows)
-        else {row.task.name for row in rows if row.record and not row.limit("limit_predict_batches")}
-    )
+    done = {row.task.name for row in rows if row.record and not row.limit("limit_predict_batches")}
+    done = set() if is_miniature(rows) else done
     paths = {file: Path(folder_of[task]) / "predictions" / file for file, task in wanted.items() if task in done}
     there = {file: path for file, path in paths.items() if path.is_file()}
     missing = [file for file in wanted if file not in there]
