@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, compose
+from tests.conftest import ROOT, compose, options
 
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -17,6 +17,7 @@ COMMANDS = sorted(set(re.findall(r"^    python run\.py([^#\n]*)", README, re.MUL
 def test_python_snippets_run(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(SNIPPETS[number], f"README snippet {number}", "exec"), {"__name__": "snippet"})
+    assert {path.name for path in tmp_path.iterdir()} == {"cache"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,6 +32,11 @@ def test_commands_compose(command: str) -> None:
 
 def test_nothing_is_left_to_fill_in() -> None:
     assert "@@" not in README
+
+
+def test_every_size_is_named() -> None:
+    for model in options("model"):
+        assert f"`{model}`" in README or f"`model={model}`" in README
 
 
 def test_links_and_targets_exist() -> None:
