@@ -65,7 +65,7 @@ def has_gpu(accelerator: str) -> bool:
 def check_data(node: str, data: DictConfig) -> None:
     """Refuse a folder that is not there, and what says how batches are made but not what is in them."""
     whole(f"{node}.eval_batch_size", data.eval_batch_size)
-    if data.num_workers is not None:
+    if data.get("num_workers") is not None:
         whole(f"{node}.num_workers", data.num_workers, 0)
     source = data.source
     if data.get("files") or source in ("hub", *GENERATED) or Path(str(source)).expanduser().is_dir():
