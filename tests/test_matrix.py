@@ -36,8 +36,8 @@ PARAMETERS: dict[str, tuple[int, int | None]] = {
     "model=bert_small": (28_763_648, None),
     "model=bert_mini": (11_170_560, None),
     "model=bert_tiny": (4_385_920, None),
-    # (2000 + 128 + 2) * 128 + 256, two layers of 4 * 128 * 129 + 2 * 128 * 512 + 512 + 128 + 512, a pooler of 128 * 129
-    "model=bert_miniature": (272_896 + 2 * 198_272 + 16_512, None),
+    # (4000 + 128 + 2) * 128 + 256, two layers of 4 * 128 * 129 + 2 * 128 * 512 + 512 + 128 + 512, a pooler of 128 * 129
+    "model=bert_miniature": (528_896 + 2 * 198_272 + 16_512, None),
 }
 # Pre-trainings of one model that are of different shape: its own cells.
 PRETRAININGS: dict[str, list[tuple[str, ...]]] = {

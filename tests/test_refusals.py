@@ -75,7 +75,7 @@ REFUSED: dict[str, list[str]] = {
     # objective and tokenizer
     "text.objective.nsp=maybe": ["text.objective.nsp=maybe", "model.nsp=True"],
     "text.objective.nsp=false": ["text.objective.nsp=False", "model.nsp=True"],
-    "text.tokenizer.vocab_size=3000": ["text.tokenizer.vocab_size=3000", "model.vocab_size=2000"],
+    "text.tokenizer.vocab_size=3000": ["text.tokenizer.vocab_size=3000", "model.vocab_size=4000"],
     "text.objective.pairs=documents": ["text.objective.pairs='documents'", "segment_pair, full_sentences"],
     "text.objective.pairs=full_sentences": ["text.objective.pairs='full_sentences'", "model.nsp may be false"],
     "text.objective.masking=80/20": ["text.objective.masking='80/20'", "80/10/10"],
