@@ -2,6 +2,8 @@
 
 import inspect
 import logging
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp1
 OURS = {"default_root_dir", "logger", "callbacks", "use_distributed_sampler", "enable_model_summary"}
 OURS |= {"num_sanity_val_steps"}
 ARGUMENTS = inspect.signature(L.Trainer.__init__).parameters.keys() - {"self", *OURS}  # what a user may say
+# Warnings of libraries that no user of this suite can do anything about, by how they begin.
+NOISE = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
+    r"Checkpoint directory .* exists and is not empty",  # it is the run's own, which goes on
+    r"It is recommended to use `self\.log\(.* when logging on epoch level in",  # torchmetrics has summed over ranks
+)
 
 
 def checkpoints(directory: Path, task: Task) -> list[Callback]:
@@ -41,6 +49,27 @@ def pick_precision(told: str, accelerator: str) -> str:
     return "bf16-mixed" if torch.cuda.is_available() and accelerator != "cpu" else "32-true"
 
 
+def check_arguments(settings: dict) -> None:
+    """Refuse what the Trainer does not take, and budgets that never end or never begin."""
+    for key in settings.keys() - ARGUMENTS:
+        raise Refused(
+            f"trainer.{key} is none of the arguments of Lightning's Trainer{meant(key, ARGUMENTS, 'trainer.')}."
+        )
+    for key in ("max_steps", "max_epochs"):
+        if settings[key] is not None or key == "max_steps":
+            real(f"trainer.{key}", settings[key], "-1 or a whole number from 1 up", is_budget)
+    whole("trainer.accumulate_grad_batches", settings["accumulate_grad_batches"])
+    if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1):
+        raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
+
+
+def quieten() -> None:
+    """Let libraries say only what a user can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
+    for words in NOISE:
+        warnings.filterwarnings("ignore", words)
+
+
 def make_trainer(
     settings: dict,
     directory: Path,
@@ -56,25 +85,18 @@ def make_trainer(
         configuration: digest of the resolved configuration, compared over the ranks.
         more: callbacks besides those of every run.
     """
-    for key in settings.keys() - ARGUMENTS:
-        raise Refused(
-            f"trainer.{key} is none of the arguments of Lightning's Trainer{meant(key, ARGUMENTS, 'trainer.')}."
-        )
+    check_arguments(settings)
+    quieten()
     precision = pick_precision(settings["precision"], settings["accelerator"])
-    for key in ("max_steps", "max_epochs"):
-        if settings[key] is not None or key == "max_steps":
-            real(f"trainer.{key}", settings[key], "-1 or a whole number from 1 up", is_budget)
-    whole("trainer.accumulate_grad_batches", settings["accumulate_grad_batches"])
-    if settings["max_steps"] == -1 and settings["max_epochs"] in (None, -1):
-        raise Refused("trainer.max_steps=-1 and trainer.max_epochs=-1 would never end: one of them may be from 1 up.")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines on hardware that is not there
+    told = settings["enable_progress_bar"]
+    bar = sys.stdout.isatty() if told == "auto" else told  # in a file each update would be a line
     callbacks = [Agreement(configuration), Stop(), Place(), Cost(), *checkpoints(directory / "checkpoints", task)]
     callbacks += more
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     try:
         return L.Trainer(
-            **{**settings, "precision": precision},
+            **{**settings, "precision": precision, "enable_progress_bar": bar},
             default_root_dir=directory,
             logger=loggers,
             callbacks=callbacks,

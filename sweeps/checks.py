@@ -38,7 +38,7 @@ def check_trainer(node: str, trainer: DictConfig) -> None:
         raise Refused(f"{node}.accelerator={told} is not possible: no such device is seen here; it may be auto or cpu.")
     check_devices(f"{node}.devices", trainer.get("devices", "auto"))
     whole(f"{node}.num_nodes", trainer.get("num_nodes", 1))
-    one_of(f"{node}.enable_progress_bar", trainer.get("enable_progress_bar", True), (True, False))
+    one_of(f"{node}.enable_progress_bar", trainer.get("enable_progress_bar", "auto"), (True, False, "auto"))
 
 
 def check_devices(key: str, devices: Any) -> None:

@@ -77,5 +77,7 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
             "group": os.environ.get("WANDB_RUN_GROUP"),
             "job_type": "pretrain" if pretraining else "transfer",
         }
-        loggers.append(instantiate(cfg.logger, **facts))
+        logger = instantiate(cfg.logger, **facts)
+        getattr(logger, "_wandb_init", {}).pop("anonymous", None)  # Lightning always sets it; W&B warns of it each time
+        loggers.append(logger)
     return loggers

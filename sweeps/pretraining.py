@@ -5,6 +5,8 @@ of all that need it pre-trains it, as a job of its own, and the others wait.
 """
 
 import json
+import re
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,12 @@ def quoted(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return repr(value)
+
+
+def typed(key: str, value: str) -> str:
+    """An override as a person types it into a shell."""
+    is_plain = re.fullmatch(r"[-\w/.+@:~]+", value)
+    return shlex.quote(f"{key}={value if is_plain else quoted(value)}")
 
 
 def command_line(cfg: DictConfig) -> list[str]:

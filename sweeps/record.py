@@ -19,6 +19,7 @@ from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
 from sweeps.ladders import ladders, probe_table, result
+from sweeps.pretraining import typed
 from sweeps.runs import Run
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -151,12 +152,14 @@ def show_training(summary: dict) -> None:
     """All metrics, what they are to be read against, and the cost."""
     for name, value in sorted(summary["metrics"].items()):
         if name.startswith(("val/", "test_")):
-            print(f"  {name} {value:.4f}")
+            nats = " nats" * (
+                name.endswith("_loss") and "selection" not in summary
+            )  # of a task it may be an error squared
+            print(f"  {name} {value:.4f}{nats}")
     if "unigram_entropy" in summary["card"]:
         card = summary["card"]
-        print(
-            f"  to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, unigram entropy {card['unigram_entropy']:.2f}"
-        )
+        entropy = f"unigram entropy {card['unigram_entropy']:.2f} nats"
+        print(f"  to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, {entropy}")
     figures = summary["cost"]
     print(f"  {figures['steps']} steps, {figures['seconds']:.0f} s, {figures['tokens_per_second']:,.0f} tokens/s")
 
@@ -177,4 +180,4 @@ def show(summary: dict, run: Run) -> None:
         show_training(summary)
     print(f"record: {run.directory}/summary.json")
     if (run.directory / "encoder").is_dir():
-        print(f"encoder: {run.directory}/encoder (use it: init_from={run.directory}/encoder)")
+        print(f"encoder: {run.directory}/encoder (use it: {typed('init_from', f'{run.directory}/encoder')})")

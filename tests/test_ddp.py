@@ -76,6 +76,7 @@ def test_two_processes_make_one_run(two: tuple[Path, Done], one: Path) -> None:
     assert there == {".hydra", "encoder", "metrics.csv", "summary.json", "wandb"}
     assert len(list((run / "wandb").glob("offline-run-*"))) == 1
     assert done.out.count("all weights random") == done.out.count("record: ") == 1
+    assert "sync_dist" not in done.err
 
 
 def test_two_processes_take_the_same_steps_as_one(two: tuple[Path, Done], one: Path) -> None:

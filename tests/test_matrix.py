@@ -6,6 +6,7 @@ New yaml files are found by themselves. A model's yaml needs a line in PARAMETER
 
 import re
 import shlex
+import warnings
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -205,10 +206,11 @@ def heading(path: Path) -> str:
 
 
 def command(experiment: str) -> list[str]:
-    """The overrides of the command that an experiment's yaml tells, without those that the reader has to fill in."""
+    """The overrides that an experiment's yaml tells, less those that the reader fills in; of a multirun the first job's."""
     told = re.search(r"Command: python run\.py (.*?)(?: Cost:|$)", heading(CONF / f"experiment/{experiment}.yaml"))
     assert told, f"conf/experiment/{experiment}.yaml tells no command"
-    return shlex.split(re.sub(r"\S+=<[^>]*>", "", told[1]))
+    words = shlex.split(re.sub(r"\S+=<[^>]*>", "", told[1]))
+    return [word.partition(",")[0] for word in words[1:]] if words[0] == "-m" else words
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
@@ -228,7 +230,7 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
     data, model = construct(cfg)
     assert (model.head is not None) == (data.task.kind in HEADS)
     own = OmegaConf.load(CONF / f"experiment/{experiment}.yaml")
-    budget = own.trainer if data.task.trains else own.pretrain.trainer
+    budget = own.trainer if data.task.trains else OmegaConf.load(CONF / f"pretrain/{cfg.pretrain.recipe}.yaml").trainer
     assert {"max_steps", "max_epochs"} <= set(budget), "a recipe says both"
 
 
@@ -255,6 +257,28 @@ def test_a_trainer_yaml_makes_a_trainer(name: str, kind: str, tmp_path: Path) ->
         assert getattr(trainer, key) == (1.0 if settings[key] is None else settings[key])
     keepers: list[Any] = trainer.checkpoint_callbacks
     assert [keeper.filename for keeper in keepers] == ["last"] if kind == "pretraining" else ["best", "last"]
+
+
+def test_a_trainer_is_quiet_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bar and none of the libraries' advice that no user can follow; any other warning is heard."""
+    settings = plain(compose("trainer.accelerator=cpu").trainer)
+    for told, is_terminal, bars in (("auto", False, 0), ("auto", True, 1), (True, False, 1), (False, True, 0)):
+        with monkeypatch.context() as changed:
+            changed.setattr("sys.stdout.isatty", lambda answer=is_terminal: answer)
+            made = make_trainer({**settings, "enable_progress_bar": told}, tmp_path, Task("any", ""), "digest", [])
+        assert (made.progress_bar_callback is not None) == bool(bars)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        make_trainer(settings, tmp_path, Task("any", ""), "digest", [])
+        heard.clear()
+        for words in (
+            "`isinstance(treespec, LeafSpec)` is deprecated, use ...",
+            f"Checkpoint directory {tmp_path} exists and is not empty.",
+            "It is recommended to use `self.log('val/score', ...)` when logging on epoch level in distributed setting",
+            "a warning of another kind",
+        ):
+            warnings.warn(words, stacklevel=1)
+    assert [str(one.message) for one in heard] == ["a warning of another kind"]
 
 
 @pytest.mark.parametrize("name", options("logger"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from omegaconf import OmegaConf, open_dict
 
 from datamodules.task import fingerprint
 from sweeps.encoders import differences, planned_facts
-from sweeps.pretraining import alone, command_line, quoted
+from sweeps.pretraining import alone, command_line, quoted, typed
 from tests.commands import TINY, command, launch, start, summary, the_run
 from tests.conftest import CONF, options
 
@@ -171,6 +172,16 @@ def test_values_survive_the_command_line() -> None:
     for value in values:
         (parsed,) = OverridesParser.create().parse_overrides([f"k={quoted(value)}"])
         assert parsed.value() == value, value
+
+
+@pytest.mark.parametrize("path", ["outputs/a-b_c.1/encoder", "my runs/x", "a=b,c/it's (1)"])
+def test_what_a_run_says_to_type_can_be_typed(path: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (word,) = shlex.split(typed("init_from", path))
+    (parsed,) = OverridesParser.create().parse_overrides([word])
+    assert parsed.value() == path
+    assert (word == f"init_from={path}") == ("(" not in path and " " not in path)
 
 
 def test_differences_name_the_key_and_both_values() -> None:

@@ -156,7 +156,9 @@ def test_what_pretraining_prints(pretraining: tuple[Path, Done]) -> None:
     assert said.splitlines()[0] == "start: scratch, all weights random"
     assert f"record: {the_run(pretraining[0])}/summary.json" in said
     assert "unigram entropy" in said
-    assert "Traceback" not in pretraining[1].err
+    assert f"{summary(the_run(pretraining[0]))['headline']['value']:.4f} nats" in said
+    for noise in ("Traceback", "anonymous", "LeafSpec"):
+        assert noise not in pretraining[1].err
 
 
 def test_the_same_command_again_says_finished_and_changes_nothing(pretraining: tuple[Path, Done]) -> None:
