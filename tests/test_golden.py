@@ -20,6 +20,7 @@ from tests.conftest import CPU, compose
 
 FILE = Path(__file__).parent / "golden" / "bert_miniature.json"
 STEPS = 30
+DROPOUT = ("model.dropout=0.1", "model.attention_dropout=0.1")
 TOLERANCE = 2e-6  # relative: other vector instructions make a difference of 2e-7, the other GELU one of 3e-6
 ADVICE = "If these numbers are meant: " + " ".join((__doc__ or "").split("is meant: ")[1].split())
 
@@ -37,8 +38,8 @@ class Losses(L.Callback):
 
 
 def trace(cache: str, directory: Path) -> tuple[LanguageModel, list[float]]:
-    """Pre-train as `python run.py trainer.max_steps=30` does, in one thread."""
-    cfg = compose(*CPU, cache)
+    """Pre-train as `python run.py trainer.max_steps=30` with dropout does, in one thread."""
+    cfg = compose(*CPU, cache, *DROPOUT, "model.vocab_size=2000")
     L.seed_everything(0, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all").attach(data.task)

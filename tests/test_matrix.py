@@ -206,7 +206,7 @@ def heading(path: Path) -> str:
 
 
 def command(experiment: str) -> list[str]:
-    """The overrides that an experiment's yaml tells, less those that the reader fills in; of a multirun the first job's."""
+    """The overrides that an experiment tells, less those that the reader fills in; of a multirun the first job's."""
     told = re.search(r"Command: python run\.py (.*?)(?: Cost:|$)", heading(CONF / f"experiment/{experiment}.yaml"))
     assert told, f"conf/experiment/{experiment}.yaml tells no command"
     words = shlex.split(re.sub(r"\S+=<[^>]*>", "", told[1]))
