@@ -16,9 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeps.checks import check_followers, check_switches
+from sweeps.closing import closing_words
 from sweeps.encoders import explain
 from sweeps.environment import following
 from sweeps.errands import predict, prepare
+from sweeps.files import read_record
 from sweeps.lease import kept_alive
 from sweeps.pretraining import pretrained
 from sweeps.runs import Run, alone, plain, refusing, run_directory
@@ -51,7 +53,8 @@ def main(cfg: DictConfig) -> None:
 def execute(cfg: DictConfig, run: Run) -> None:
     """Run the experiment that `cfg` describes in the folder of `run`, unless that was done before."""
     if run.finished:
-        print(f"finished before: {run.directory}/summary.json (rerun=true runs it once more)")
+        print("finished before (rerun=true runs it once more)")
+        print(closing_words(read_record(run.directory), run.directory))
         return
 
     import lightning as L
@@ -64,7 +67,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from lightning_modules.training import make_trainer
     from sweeps.loggers import make_loggers
     from sweeps.progress import asked_for
-    from sweeps.record import record, show
+    from sweeps.record import record
 
     told = HydraConfig.get().overrides.task
     if cfg.pretrain.recipe:  # the encoder is what this configuration says already
@@ -92,7 +95,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)
     summary = record(cfg, run, start, trainer, model, data, results)
-    show(summary, run)
+    say(f"\n{closing_words(summary, run.directory)}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.fabric.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import GENERATED, fingerprint
@@ -18,8 +17,6 @@ from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
-from sweeps.ladders import ladders, probe_table, result
-from sweeps.pretraining import typed
 from sweeps.runs import Run
 
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -146,38 +143,3 @@ def finish_logger(trainer: L.Trainer, summary: dict) -> None:
             shown = ("start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
             logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})  # pyright: ignore
             wandb.finish()
-
-
-def show_training(summary: dict) -> None:
-    """All metrics, what they are to be read against, and the cost."""
-    for name, value in sorted(summary["metrics"].items()):
-        if name.startswith(("val/", "test_")):
-            nats = " nats" * (
-                name.endswith("_loss") and "selection" not in summary
-            )  # of a task it may be an error squared
-            print(f"  {name} {value:.4f}{nats}")
-    if "unigram_entropy" in summary["card"]:
-        card = summary["card"]
-        entropy = f"unigram entropy {card['unigram_entropy']:.2f} nats"
-        print(f"  to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, {entropy}")
-    figures = summary["cost"]
-    print(f"  {figures['steps']} steps, {figures['seconds']:.0f} s, {figures['tokens_per_second']:,.0f} tokens/s")
-
-
-@rank_zero_only
-def show(summary: dict, run: Run) -> None:
-    """What a person wants to see when a run ends."""
-    print(f"\n{summary['model']} on {summary['data']}, start: {summary['start']}")
-    trained = summary.get("checkpoint") != "none"
-    if "selection" in summary:
-        epoch = f", {summary['checkpoint']} epoch" if trained else ""
-        print(f"  {result(summary['headline'])}  ({summary['selection']}{epoch})")
-        if summary["collapsed"]:
-            print("  COLLAPSED: every example got the same label")
-        for line in ladders(summary) if trained else probe_table(summary):
-            print(f"  {line}")
-    if trained:
-        show_training(summary)
-    print(f"record: {run.directory}/summary.json")
-    if (run.directory / "encoder").is_dir():
-        print(f"encoder: {run.directory}/encoder (use it: {typed('init_from', f'{run.directory}/encoder')})")

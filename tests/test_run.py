@@ -166,7 +166,8 @@ def test_the_same_command_again_says_finished_and_changes_nothing(pretraining: t
     before = contents(place)
     done = command(place, *PRETRAIN)
     assert done.status == 0
-    assert done.out.startswith("finished before: ")
+    assert done.out.startswith("finished before")
+    assert f"{summary(the_run(place))['headline']['value']:.4f} nats" in done.out
     assert contents(place) == before
 
 

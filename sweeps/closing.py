@@ -1,0 +1,45 @@
+"""What a person reads when a run ends, and again when it is asked for once more."""
+
+from pathlib import Path
+from typing import Any
+
+from sweeps.ladders import ladders, probe_table, result
+from sweeps.pretraining import typed
+
+
+def training(summary: dict[str, Any]) -> list[str]:
+    """All metrics, what they are to be read against, and the cost."""
+    nats = "" if "selection" in summary else " nats"  # of a task it may be an error squared
+    lines = [
+        f"{name} {value:.4f}{nats * name.endswith('_loss')}"
+        for name, value in sorted(summary["metrics"].items())
+        if name.startswith(("val/", "test_"))
+    ]
+    if "unigram_entropy" in summary["card"]:
+        card = summary["card"]
+        entropy = f"unigram entropy {card['unigram_entropy']:.2f} nats"
+        lines.append(f"to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, {entropy}")
+    figures = summary["cost"]
+    speed = f"{figures['tokens_per_second']:,.0f} tokens/s"
+    return [*lines, f"{figures['steps']} steps, {figures['seconds']:.0f} s, {speed}"]
+
+
+def score(summary: dict[str, Any], trained: bool) -> list[str]:
+    """A transfer's headline, how its epoch was chosen, and what of it is known before any model has run."""
+    epoch = f", {summary['checkpoint']} epoch" if trained else ""
+    lines = [f"{result(summary['headline'])}  ({summary['selection']}{epoch})"]
+    if summary["collapsed"]:
+        lines.append("COLLAPSED: every example got the same label")
+    return lines + (ladders(summary) if trained else probe_table(summary))
+
+
+def closing_words(summary: dict[str, Any], directory: Path) -> str:
+    """A run's result, a line each: the score, the metrics, and where its record and its encoder are."""
+    trained = summary.get("checkpoint") != "none"
+    lines = score(summary, trained) if "selection" in summary else []
+    lines += training(summary) if trained else []
+    lines = [f"{summary['model']} on {summary['data']}, start: {summary['start']}", *(f"  {line}" for line in lines)]
+    lines.append(f"record: {directory}/summary.json")
+    if (directory / "encoder").is_dir():
+        lines.append(f"encoder: {directory}/encoder (use it: {typed('init_from', f'{directory}/encoder')})")
+    return "\n".join(lines)
