@@ -79,7 +79,7 @@ def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
         config = settings_of(config) | {"pretrain": settings_of(config["pretrain"]), "init_from": None}
         origin = f"pretrain={recipe}"
     else:
-        config = settings_of(config)
+        config = settings_of(config) | {"pretrain": None}
         origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
     return record["data"], f"{record['model']} from {origin}, {record['selection']}", config
 
@@ -123,8 +123,9 @@ def rows_of(records: Sequence[dict]) -> list[Row]:
 
 def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> list[str]:
     """What tells settings from others of the same name: "key=value" for the first few keys."""
-    keys = sorted({key for settings in all_of_them for key in settings})
-    differing = [key for key in keys if len({str(settings.get(key)) for settings in all_of_them}) > 1]
+    keys = sorted({key for settings in all_of_them for key in settings}, reverse=True)
+    patterns = {tuple(str(settings.get(key)) for settings in all_of_them): key for key in keys}  # one key of those that
+    differing = sorted(key for pattern, key in patterns.items() if len(set(pattern)) > 1)  # follow each other
     told = [f"{key}={ours.get(key)}" for key in differing[:MOST_TOLD]]
     return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
 

@@ -103,6 +103,16 @@ def test_rows_of_one_name_say_what_tells_them_apart(tmp_path: Path) -> None:
     assert names == {start + "80/10/10", start + "100/0/0"}
 
 
+def test_of_settings_that_follow_each_other_one_is_told_and_a_recipe_not_used_does_not_count(tmp_path: Path) -> None:
+    runs = []
+    for seed, lr in ((0, 1e-4), (1, 1e-4), (0, 3e-4)):
+        config = {"seed": seed, "data": {}, "pretrain": {"recipe": None, "seed": seed}, "model": {"lr": lr}}
+        runs.append(record("scratch", seed, 60.0, config=config | {"transfer": {"lr": lr}}))
+    rows = rows_of(read_records(leave(tmp_path, runs)))
+    start = "bert_mini from scratch, selected on a tenth of train, model.lr="
+    assert {row.name: row.runs for row in rows} == {f"{start}0.0001": 2, f"{start}0.0003": 1}
+
+
 def test_one_run_a_row_has_no_interval(tmp_path: Path) -> None:
     lines = table(rows_of(read_records(leave(tmp_path, [record("scratch", 0, 60.0), record("encoder x", 0, 61.0)]))))
     assert "nan" not in " ".join(lines)
