@@ -24,8 +24,8 @@ check: .venv/dev.stamp ## lint, format and types
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 
-test: .venv/dev.stamp ## the fast tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+test: .venv/dev.stamp ## the fast tests, a process a core
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not gpu"
 
 slow: .venv/dev.stamp ## the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: no test is marked slow

@@ -21,7 +21,7 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     import matplotlib
 
     matplotlib.use("agg")
-    matplotlib.rcParams["svg.hashsalt"] = "side by side"  # the same picture has the same bytes
+    matplotlib.rcParams |= {"svg.hashsalt": "side by side", "svg.fonttype": "none"}  # the same picture, the same bytes
     from matplotlib import pyplot
 
     panels = list(dict.fromkeys((row.data, row.metric) for row in rows))
