@@ -15,14 +15,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeps.checks import check_followers, check_switches
+from sweeps.checks import check_switches
 from sweeps.closing import closing_words
 from sweeps.encoders import explain
 from sweeps.environment import following
 from sweeps.errands import predict, prepare
 from sweeps.files import read_record
 from sweeps.lease import kept_alive
-from sweeps.pretraining import pretrained
+from sweeps.pretraining import begin
 from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.suite import is_suite, run_suite
@@ -63,18 +63,12 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
-    from lightning_modules.start import adopt, find_start
     from lightning_modules.training import make_trainer
     from sweeps.loggers import make_loggers
     from sweeps.progress import asked_for
     from sweeps.record import record
 
-    told = HydraConfig.get().overrides.task
-    if cfg.pretrain.recipe:  # the encoder is what this configuration says already
-        cfg.init_from, told = str(pretrained(cfg)), ()
-    start = find_start(cfg)
-    adopt(cfg, start, told)
-    check_followers(cfg)
+    start = begin(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
     data = instantiate(cfg.data, _convert_="all")

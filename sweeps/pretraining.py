@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
 from sweeps.board import tell
+from sweeps.checks import check_followers
 from sweeps.encoders import find_encoder, leaves, planned_facts
 from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
 from sweeps.jobs import Job, report_failures, run_jobs
@@ -72,6 +73,19 @@ def command_line(cfg: DictConfig) -> list[str]:
     changed = [key for key in wanted if key not in given or wanted[key] != given[key]]
     said = [f"{'' if key in given else '+'}{key}={quoted(resolved[key])}" for key in changed]
     return [*chosen, *said, *(f"~{key}" for key in given if key not in wanted)]
+
+
+def begin(cfg: DictConfig) -> Any:
+    """Where a run's weights come from (a `Start`), made first if a recipe says so; the configuration follows them."""
+    from lightning_modules.start import adopt, find_start
+
+    told = HydraConfig.get().overrides.task
+    if cfg.pretrain.recipe:  # the encoder is what this configuration says already
+        cfg.init_from, told = str(pretrained(cfg)), ()
+    start = find_start(cfg)
+    adopt(cfg, start, told)
+    check_followers(cfg)
+    return start
 
 
 def pretrained(cfg: DictConfig) -> Path:
