@@ -69,11 +69,11 @@ def naive_bayes(train: Iterable[tuple[int, Counter[str]]]) -> Callable[[Counter[
     return classify
 
 
-def polarity_accuracy(window: int) -> float:
+def polarity_accuracy(window: int, corpus: Iterable[str] | None = None) -> float:
     """Tell the polarity of unseen adjectives from the words that stand around them in the corpus."""
     group = {word: (polarity, part) for polarity in (0, 1) for part in PARTS for word in POLAR[polarity][part]}
     around: dict[str, Counter[str]] = defaultdict(Counter)
-    for text in documents("train"):
+    for text in corpus or documents("train"):
         found = words(text)
         for at, word in enumerate(found):
             if word in group and found[at - 1] != "not":
