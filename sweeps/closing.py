@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.ladders import ladders, probe_table, result
-from sweeps.pretraining import typed
+from sweeps.settings import typed
 
 
 def training(summary: dict[str, Any]) -> list[str]:

@@ -10,170 +10,16 @@ encoder say nothing about another pre-training of it.
 """
 
 import argparse
-import json
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
-from scipy.stats import t as student
-
-from datamodules.task import Refused, fingerprint
-from sweeps.encoders import leaves
-from sweeps.ladders import ceilings, ladder
-from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
-
-MOST_TOLD = 4  # settings in which rows of one name differ
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a comparison.
-
-    Attributes:
-        data: what was evaluated, by its public name.
-        metric: the headline's name, or "<name>/<part>" for a part of the test set.
-        name: model and start, in words.
-        digits: stand for everything but the seeds.
-        scores: one for each replicate: the means over an encoder's runs where encoders differ, else the runs'.
-        encoders: different ones; 0 from scratch.
-        runs: finished runs.
-        collapsed: runs that give every example the same label.
-        ladders: known ceilings of generated data, a line each.
-    """
-
-    data: str
-    metric: str
-    name: str
-    digits: str
-    scores: tuple[float, ...]
-    encoders: int
-    runs: int
-    collapsed: int
-    ladders: tuple[str, ...]
-
-
-def read_records(folders: Iterable[str]) -> list[dict]:
-    """The records of finished transfer runs; other folders are passed over.
-
-    Raises:
-        Refused: when there is none.
-    """
-    files = [Path(folder) / "summary.json" for folder in folders]
-    records = [json.loads(file.read_text()) for file in files if file.is_file()]
-    records = [record for record in records if "selection" in record]
-    if not records:
-        raise Refused("none of these folders holds the summary.json of a finished transfer run.")
-    return records
-
-
-def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
-    """What makes runs one row: the data, the start in words, and all settings but seeds and places."""
-    config = {key: value for key, value in record["config"].items() if key not in ("seed", *ELSEWHERE)}
-    recipe = config.get("pretrain", {}).get("recipe")
-    if recipe:  # the encoder is what the recipe makes, with whatever seed
-        config = settings_of(config) | {"pretrain": settings_of(config["pretrain"]), "init_from": None}
-        origin = f"pretrain={recipe}"
-    else:
-        config = settings_of(config) | {"pretrain": None}
-        origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
-    return record["data"], f"{record['model']} from {origin}, {record['selection']}", config
-
-
-def settings_of(config: dict[str, Any]) -> dict[str, Any]:
-    """A run, or the pre-training inside it, without seeds, devices, places and the tokenizer's file."""
-    kept = {key: value for key, value in config.items() if key != "seed"}
-    dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES, "text": ("tokenizer",)}
-    return kept | {
-        node: {key: value for key, value in kept[node].items() if key not in without}
-        for node, without in dropped.items()
-        if node in kept
-    }
-
-
-def values(record: dict) -> Iterator[tuple[str, float]]:
-    """The headline, and its parts where the world knows some: unseen words, or where the deciding cue stands."""
-    headline = record["headline"]
-    yield headline["name"], headline["value"]
-    for part, value in headline.get("parts", {}).items():
-        if part != "seen":
-            yield f"{headline['name']}/{part}", value
-
-
-def rows_of(records: Sequence[dict]) -> list[Row]:
-    """The rows of a comparison, by data, metric and name."""
-    groups: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
-    settings: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for record in records:
-        data, start, config = row_key(record)
-        key = (data, start, fingerprint(config, 4))
-        groups[key].append(record)
-        settings[key] = leaves(config)
-    found = []
-    for key, group in groups.items():
-        namesakes = [settings[other] for other in groups if other[:2] == key[:2]]
-        name = ", ".join([key[1], *particulars(settings[key], namesakes)])
-        found += [summed_up(name, key[2], group, number) for number, _ in enumerate(values(group[0]))]
-    return sorted(found, key=lambda row: (row.data, row.metric, row.name))
-
-
-def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> list[str]:
-    """What tells settings from others of the same name: "key=value" for the first few keys."""
-    keys = sorted({key for settings in all_of_them for key in settings}, reverse=True)
-    patterns = {tuple(str(settings.get(key)) for settings in all_of_them): key for key in keys}  # one key of those that
-    differing = sorted(key for pattern, key in patterns.items() if len(set(pattern)) > 1)  # follow each other
-    told = [f"{key}={ours.get(key)}" for key in differing[:MOST_TOLD]]
-    return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
-
-
-def summed_up(name: str, digits: str, group: Sequence[dict], number: int) -> Row:
-    """A row's runs in one of their values."""
-    encoders = {record["encoder_fingerprint"] for record in group} - {None}
-    drawn: dict[Any, list[float]] = defaultdict(list)
-    for at, record in enumerate(group):
-        drawn[record["encoder_fingerprint"] if len(encoders) > 1 else at].append([*values(record)][number][1])
-    return Row(
-        data=group[0]["data"],
-        metric=[*values(group[0])][number][0],
-        name=name,
-        digits=digits,
-        scores=tuple(mean(each) for each in drawn.values()),
-        encoders=len(encoders),
-        runs=len(group),
-        collapsed=sum(bool(record["collapsed"]) for record in group),
-        ladders=tuple(
-            f"{group[0]['data']}, {metric.removeprefix('test_')}, ladder: {ladder(rungs)}"
-            for metric, rungs in ceilings(group[0]).items()
-        ),
-    )
-
-
-def halfwidth(scores: Sequence[float]) -> float:
-    """Of the 95 % t interval of the mean; nan below two scores."""
-    if len(scores) < 2:
-        return float("nan")
-    return float(student.ppf(0.975, len(scores) - 1)) * stdev(scores) / len(scores) ** 0.5
-
-
-def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """mean(b) - mean(a), and the half-width of its 95 % interval (Welch 1947); nan below two scores on a side."""
-    difference = mean(b) - mean(a)
-    if len(a) < 2 or len(b) < 2:
-        return difference, float("nan")
-    parts = [stdev(scores) ** 2 / len(scores) for scores in (a, b)]
-    if sum(parts) == 0:
-        return difference, 0.0
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(s) - 1) for part, s in zip(parts, (a, b), strict=True))
-    return difference, float(student.ppf(0.975, freedom)) * sum(parts) ** 0.5
-
-
-def verdict(difference: float, half: float) -> str:
-    """Whether the interval holds zero."""
-    return "the interval holds zero: no difference shown" if abs(difference) <= half else "the interval excludes zero"
+from datamodules.task import Refused
+from sweeps.intervals import halfwidth, verdict, welch
+from sweeps.picture import draw
+from sweeps.rows import Row, read_records, rows_of
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -203,8 +49,6 @@ def report(folders: Sequence[str], file: Path) -> list[str]:
         rows = rows_of(read_records(folders))
     except Refused:
         return []
-    from sweeps.picture import draw
-
     lines = table(rows)
     file.with_suffix(".md").write_text("\n".join(lines) + "\n")
     draw(rows, file.with_suffix(".svg"))
@@ -219,8 +63,6 @@ def main(words: Sequence[str]) -> None:
     rows = rows_of(read_records(told.folders))
     print("\n".join(table(rows)))
     if told.picture:
-        from sweeps.picture import draw
-
         draw(rows, told.picture)
         print(f"picture: {told.picture}")
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
 from sweeps.runs import experiment
+from sweeps.settings import differences, without
 
 # What does not decide an encoder's numbers. The text has an identity of its own, and so has the tokenizer.
 EVALUATION = ("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches")
@@ -22,7 +23,7 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, orig
     """Everything that decides an encoder's numbers, and nothing else: no paths, devices, logging, nor a later transfer.
 
     Args:
-        cfg: of the pre-training as a run of its own (for one inside a transfer: `pretraining.alone`).
+        cfg: of the pre-training as a run of its own (for one inside a transfer: `pretraining_of`).
         data: its TextDataModule; nothing of it needs to be prepared.
         precision: as Lightning names it.
         version: the model's ENCODER_VERSION.
@@ -43,9 +44,14 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, orig
     }
 
 
-def without(node: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """A mapping less some of its keys."""
-    return {key: value for key, value in node.items() if key not in keys}
+def pretraining_of(cfg: DictConfig) -> DictConfig:
+    """The pre-training inside a transfer's configuration as a run of its own; the recipe's references are resolved."""
+    recipe: Any = OmegaConf.to_container(cfg.pretrain, resolve=True)
+    whole: Any = OmegaConf.to_container(cfg)
+    for key in ("data", "trainer", "seed"):
+        whole[key] = recipe[key]
+    whole["pretrain"] = {"recipe": None}
+    return OmegaConf.create({**whole, "init_from": None})
 
 
 def planned_facts(cfg: DictConfig) -> dict[str, Any]:
@@ -77,35 +83,15 @@ def find_encoder(mark: str, folder: Path) -> Path | None:
     return next((place for place, told in known_encoders(folder) if told.get("fingerprint") == mark), None)
 
 
-def leaves(node: Any, key: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
-    if not isinstance(node, dict) or not node:
-        return {key: node}
-    inner = (leaves(value, f"{key}.{name}" if key else str(name)) for name, value in node.items())
-    return {name: value for part in inner for name, value in part.items()}
-
-
-def differences(ours: dict, theirs: dict) -> list[str]:
-    """Lines "key: ours, theirs" for every fact that is not the same."""
-    mine, others = leaves(ours), leaves(theirs)
-    return [
-        f"{key}: {mine.get(key, 'nothing')!r} here, {others.get(key, 'nothing')!r} there"
-        for key in sorted({*mine, *others})
-        if mine.get(key, "nothing") != others.get(key, "nothing")
-    ]
-
-
 def explain(cfg: DictConfig) -> list[str]:
     """Which encoder the configuration makes or takes, and what differs from the nearest there is.
 
     Raises:
         Refused: when it has no pre-training.
     """
-    from sweeps.pretraining import alone
-
     if not cfg.pretrain.recipe and "objective" not in cfg.data:
         raise Refused("explain=true tells of a pre-training: it needs pretrain=<recipe> or data=corpus.")
-    facts = planned_facts(alone(cfg) if cfg.pretrain.recipe else cfg)
+    facts = planned_facts(pretraining_of(cfg) if cfg.pretrain.recipe else cfg)
     mark, folder = fingerprint(facts), Path(cfg.encoders_dir)
     there = [(differences(facts, told["facts"]), place) for place, told in known_encoders(folder) if "facts" in told]
     if not there:

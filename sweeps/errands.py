@@ -9,8 +9,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sweeps.encoders import find_encoder, planned_facts
-from sweeps.pretraining import alone
+from sweeps.encoders import find_encoder, planned_facts, pretraining_of
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -24,7 +23,7 @@ def prepare(cfg: DictConfig) -> None:
     from lightning_modules.start import adopt, find_start
 
     if cfg.pretrain.recipe:
-        inner = alone(cfg)
+        inner = pretraining_of(cfg)
         encoder = find_encoder(fingerprint(planned_facts(inner)), Path(cfg.encoders_dir))
         if encoder is None:
             text: Any = instantiate(inner.data, _convert_="all")

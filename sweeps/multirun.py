@@ -72,14 +72,14 @@ def run_multirun(cfg: DictConfig, points: Sequence[tuple[Sequence[str], DictConf
             for name, (overrides, point) in zip(names, points, strict=True)
         ]
         folder = Path(cfg.hydra.sweep.dir)
-        from sweeps.compare import report  # here, because scipy takes its time
-
         outcomes = run_jobs(jobs, cfg.jobs, folder / "logs", folder.name, gpus)
     except Refused as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         sys.exit(2)
     for outcome in outcomes:
         print(f"{'FAILED' if outcome.status else 'done'}  {outcome.job.directory}  {outcome.job.name}")
+    from sweeps.compare import report  # here, because scipy takes its time and every run imports this file
+
     finished = [str(outcome.job.directory) for outcome in outcomes if not outcome.status]
     print("\n".join(["", *report(finished, folder / "comparison")]))
     if report_failures(outcomes):

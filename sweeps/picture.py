@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import mean
 
 from datamodules.task import one_of
-from sweeps.compare import Row, halfwidth
+from sweeps.intervals import halfwidth
+from sweeps.rows import Row
 
 ENDS = (".svg", ".png", ".pdf")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by all (Okabe and Ito)

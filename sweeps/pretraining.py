@@ -4,9 +4,6 @@ Same settings, same fingerprint, same encoder: if `encoders/<fingerprint>/` is w
 of all that need it pre-trains it, as a job of its own, and the others wait.
 """
 
-import json
-import re
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -17,42 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.task import Refused, fingerprint
 from sweeps.board import tell
 from sweeps.checks import check_followers
-from sweeps.encoders import find_encoder, leaves, planned_facts
+from sweeps.encoders import find_encoder, planned_facts, pretraining_of
 from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
 from sweeps.jobs import Job, report_failures, run_jobs
 from sweeps.lease import LOST, Claim, Lease, beating
 from sweeps.multirun import command_flags, composed
+from sweeps.settings import leaves, quoted
 
 POLL = 1.0  # seconds between two looks at somebody else's pre-training
-
-
-def alone(cfg: DictConfig) -> DictConfig:
-    """The pre-training inside a transfer's configuration as a run of its own; the recipe's references are resolved."""
-    recipe: Any = OmegaConf.to_container(cfg.pretrain, resolve=True)
-    whole: Any = OmegaConf.to_container(cfg)
-    for key in ("data", "trainer", "seed"):
-        whole[key] = recipe[key]
-    whole["pretrain"] = {"recipe": None}
-    return OmegaConf.create({**whole, "init_from": None})
-
-
-def quoted(value: Any) -> str:
-    """A value as Hydra's command line takes it."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{quoted(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(quoted, value)) + "]"
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return repr(value)
-
-
-def typed(key: str, value: str) -> str:
-    """An override as a person types it into a shell."""
-    is_plain = re.fullmatch(r"[-\w/.+@:~]+", value)
-    return shlex.quote(f"{key}={value if is_plain else quoted(value)}")
 
 
 def command_line(cfg: DictConfig) -> list[str]:
@@ -66,7 +35,7 @@ def command_line(cfg: DictConfig) -> list[str]:
     ]
     theirs: Any = OmegaConf.to_container(composed(chosen))
     nested: Any = OmegaConf.to_container(cfg)
-    resolved = leaves(OmegaConf.to_container(alone(cfg), resolve=True))
+    resolved = leaves(OmegaConf.to_container(pretraining_of(cfg), resolve=True))
     ours = {key: nested[key] for key in ("model", "text", "logger", "published", "cache_dir", "encoders_dir")}
     ours |= {key: nested["pretrain"][key] for key in ("data", "trainer", "seed")}
     wanted, given = leaves(ours), leaves({key: theirs[key] for key in ours})
@@ -97,7 +66,7 @@ def pretrained(cfg: DictConfig) -> Path:
     if cfg.init_from is not None:
         told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
         raise Refused(f"{told}: a transfer starts from one of them.")
-    mark, folder = fingerprint(planned_facts(alone(cfg))), Path(cfg.encoders_dir)
+    mark, folder = fingerprint(planned_facts(pretraining_of(cfg))), Path(cfg.encoders_dir)
     lease, told, seen = Lease(folder / f"{mark}.lease"), "", time.monotonic()
     while (found := find_encoder(mark, folder)) is None:
         if not rank_of() and (claim := lease.take()) is not None:  # rank 0, or no rank at all

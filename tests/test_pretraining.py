@@ -17,8 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from datamodules.task import fingerprint
-from sweeps.encoders import differences, planned_facts
-from sweeps.pretraining import alone, command_line, quoted, typed
+from sweeps.encoders import planned_facts, pretraining_of
+from sweeps.pretraining import command_line
+from sweeps.settings import differences, quoted, typed
 from tests.commands import TINY, command, launch, start, summary, the_run
 from tests.conftest import CONF, options
 
@@ -61,7 +62,7 @@ def opened() -> Iterator[None]:
 def test_the_child_composes_what_stands_in_the_recipe(recipe: str, more: tuple[str, ...]) -> None:
     """Nested and as a run of its own: the same values, every reference resolved."""
     cfg = compose(f"pretrain={recipe}", "data=glue", "data.task=rte", *more)
-    inner = alone(cfg)
+    inner = pretraining_of(cfg)
     wanted = OmegaConf.to_container(inner, resolve=True)
     child = compose(*command_line(cfg))
     got = OmegaConf.to_container(child, resolve=True)
@@ -77,7 +78,7 @@ def test_the_child_composes_what_stands_in_the_recipe(recipe: str, more: tuple[s
 
 def mark(*overrides: str) -> str:
     cfg = compose(*TRANSFER, *SMALL, *overrides)
-    return fingerprint(planned_facts(alone(cfg)))
+    return fingerprint(planned_facts(pretraining_of(cfg)))
 
 
 @pytest.mark.usefixtures("opened")
@@ -130,7 +131,7 @@ def test_the_text_itself_decides(tmp_path: Path) -> None:
     def mark_of(text: str) -> str:
         file.write_text(text)
         cfg = compose(*TRANSFER, "pretrain=corpus", f"pretrain.data.files=[{file}]", "pretrain.trainer.max_steps=5")
-        return fingerprint(planned_facts(alone(cfg)))
+        return fingerprint(planned_facts(pretraining_of(cfg)))
 
     first = mark_of("One.\n\nTwo.\n")
     assert mark_of("One.\n\nThree.\n") != first
