@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from datamodules.loading import BatchLoader, EvaluationLoader, Examples, Share, pick_workers
 from datamodules.task import Refused, Task, fingerprint, whole
-from datamodules.tokenization import Vocabulary, WordPiece, digest, save_tokenizer
+from datamodules.tokenization import Subwords, Vocabulary, digest, read_tokenizer, save_tokenizer
 
 
 class TextDataModule(L.LightningDataModule, ABC):
@@ -31,7 +31,7 @@ class TextDataModule(L.LightningDataModule, ABC):
     def __init__(
         self,
         source: str,
-        tokenizer: WordPiece,
+        tokenizer: Subwords,
         global_batch_size: int,
         eval_batch_size: int,
         seed: int,
@@ -39,7 +39,7 @@ class TextDataModule(L.LightningDataModule, ABC):
         num_workers: int | None = None,
     ) -> None:
         super().__init__()
-        self.source, self.wordpiece, self.seed = str(source), tokenizer, seed
+        self.source, self.subwords, self.seed = str(source), tokenizer, seed
         self.global_batch_size = whole("data.global_batch_size", global_batch_size)
         self.eval_batch_size = whole("data.eval_batch_size", eval_batch_size)
         self.cache = Path(cache_dir)
@@ -77,7 +77,7 @@ class TextDataModule(L.LightningDataModule, ABC):
     @property
     def tokenizer_file(self) -> Path:
         """Where this data's tokenizer.json is, or will be once prepared."""
-        key = fingerprint({"tokenizer": self.wordpiece.identity(), **({} if self.wordpiece.file else self.identity())})
+        key = fingerprint({"tokenizer": self.subwords.identity(), **({} if self.subwords.file else self.identity())})
         return self.cache / "tokenizers" / key / "tokenizer.json"
 
     def load_tokenizer(self) -> Tokenizer:
@@ -85,14 +85,14 @@ class TextDataModule(L.LightningDataModule, ABC):
         path = self.tokenizer_file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = self.wordpiece.load() if self.wordpiece.file else self.wordpiece.train(self.training_texts())
-            if made.get_vocab_size() > self.wordpiece.vocab_size:
+            made = self.subwords.load() if self.subwords.file else self.subwords.train(self.training_texts())
+            if made.get_vocab_size() > self.subwords.vocab_size:
                 raise Refused(
-                    f"model.vocab_size={self.wordpiece.vocab_size} is too small for {self.wordpiece.file}, which has "
+                    f"model.vocab_size={self.subwords.vocab_size} is too small for {self.subwords.file}, which has "
                     f"{made.get_vocab_size()} entries: it may be that number or more."
                 )
             save_tokenizer(made, path)
-        return WordPiece(self.wordpiece.vocab_size, file=str(path)).load()
+        return read_tokenizer(path)
 
     # ---- Lightning ---------------------------------------------------------------------------------------------------
 

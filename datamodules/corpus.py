@@ -20,7 +20,7 @@ from datamodules.objectives import Objective
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
 from datamodules.task import GENERATED, Refused, Task, real, whole
-from datamodules.tokenization import WordPiece, id_type
+from datamodules.tokenization import Subwords, id_type
 
 WAYS = {  # what to do about too few documents, for rows and for one's own files
     False: "it may have at least two, one a row",
@@ -49,7 +49,7 @@ class Corpus(TextDataModule):
         self,
         source: str,
         corpus: str,
-        tokenizer: WordPiece,
+        tokenizer: Subwords,
         objective: Objective,
         max_length: int,
         global_batch_size: int,

@@ -22,7 +22,7 @@ from datamodules.glue_tasks import GlueTask, ServerSet, check_rows, holdout_mask
 from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.masking import generator
 from datamodules.task import GENERATED, Refused, one_of, real, whole
-from datamodules.tokenization import WordPiece, encode_all
+from datamodules.tokenization import Subwords, encode_all
 
 REPOSITORY = "nyu-mll/glue"
 SUBSET = 1  # the last part of a random key, apart from the loader's (seed, epoch, 0)
@@ -48,7 +48,7 @@ class Glue(TextDataModule):
         self,
         task: str,
         source: str,
-        tokenizer: WordPiece,
+        tokenizer: Subwords,
         format: SequencePair,
         max_length: int,
         global_batch_size: int,

@@ -18,7 +18,7 @@ from datamodules.miniature import WORLD
 from datamodules.miniature.probes import CUES, GAP, Probe, probes
 from datamodules.sources import MINIATURE_SEED
 from datamodules.task import GENERATED, Refused, Task, one_of, whole
-from datamodules.tokenization import Vocabulary, WordPiece
+from datamodules.tokenization import Subwords, Vocabulary
 
 
 class Cloze(Protocol):
@@ -43,7 +43,7 @@ class Probes(TextDataModule):
     def __init__(
         self,
         source: str,
-        tokenizer: WordPiece,
+        tokenizer: Subwords,
         gap: Cloze,
         max_length: int,
         eval_batch_size: int,

@@ -1,4 +1,4 @@
-"""How text is cut into word pieces: BERT's normaliser, BERT's splitting, greedy longest match.
+"""How text is cut into pieces of words. Here BERT's way: its normaliser, its splitting, greedy longest match.
 
 A tokenizer here only cuts. It adds no special tokens, truncates nothing and pads nothing, for `formats` lay sequences
 out; and "[MASK]" written in a text is text, never the mask.
@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -20,14 +21,42 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from datamodules.task import Refused, one_of, whole
 from datamodules.wordpiece_training import learn_pieces
 
-SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLES: dict[str, dict[str, str]] = {  # a kind of tokenizer -> its tokens that are not text, by what they are for
+    "WordPiece": {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"},
+    "BPE": {"unk": "<unk>"},
+}
+SPECIALS = tuple(ROLES["WordPiece"].values())
 FILES = ("tokenizer.json", "vocab.txt")  # what a directory may hold, the one that says more first
 KINDS = "a tokenizer.json, a vocab.txt, or a directory that holds one of them"
 MAX_WORD = 200  # characters; a longer word is one [UNK] (Google's number; the tokenizers library's own is 100)
 
 
-class WordPiece:
-    """A word-piece tokenizer: one to be learnt from text, or one that exists.
+class Subwords(ABC):
+    """A tokenizer: one to be learnt from text, or one that exists.
+
+    Attributes:
+        vocab_size: what `train` may learn at most, and `file` may have.
+        file: what `load` reads; None: there is none yet.
+    """
+
+    vocab_size: int
+    file: str | None
+
+    @abstractmethod
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Learn a vocabulary from `texts`, which are read once; the same texts give the same ids."""
+
+    @abstractmethod
+    def load(self) -> Tokenizer:
+        """Read the tokenizer that `file` names."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, str | int | bool | None]:
+        """What decides the ids, for a fingerprint: a training's settings, or a file's content but not its place."""
+
+
+class WordPiece(Subwords):
+    """BERT's word pieces.
 
     Args:
         vocab_size: what `train` may learn at most, the five special tokens included.
@@ -45,18 +74,15 @@ class WordPiece:
         self.file = file
 
     def train(self, texts: Iterable[str]) -> Tokenizer:
-        """Learn a vocabulary from `texts`, which are read once; the same texts give the same ids."""
         pieces = learn_pieces(texts, SPECIALS, self.vocab_size, self.lowercase, self.min_frequency)
         return _word_pieces([*SPECIALS, *sorted(pieces.difference(SPECIALS))], self.lowercase)
 
     def load(self) -> Tokenizer:
-        """Read the tokenizer that `file` names."""
         if self.file is None:
             raise Refused(f"text.tokenizer.file=None names no tokenizer: it may be {KINDS}.")
         return read_tokenizer(self.file, self.lowercase)
 
     def identity(self) -> dict[str, str | int | bool | None]:
-        """What decides the ids, for a fingerprint: a training's settings, or a file's content but not its place."""
         if self.file is None:
             settings = {"vocab_size": self.vocab_size, "min_frequency": self.min_frequency}
             return {"kind": "WordPiece", "lowercase": self.lowercase, **settings}
@@ -92,57 +118,46 @@ def save_tokenizer(tokenizer: Tokenizer, path: str | Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class SpecialTokens:
-    """The ids of the five tokens that are not text."""
-
-    pad: int
-    unk: int
-    cls: int
-    sep: int
-    mask: int
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer) -> "SpecialTokens":
-        """Look the five up.
-
-        Raises:
-            Refused: naming those that the tokenizer lacks.
-        """
-        ids = [tokenizer.token_to_id(token) for token in SPECIALS]
-        found = [id for id in ids if id is not None]
-        if len(found) < len(SPECIALS):
-            lacking = [token for token, id in zip(SPECIALS, ids, strict=True) if id is None]
-            raise Refused(f"The tokenizer lacks {', '.join(lacking)}: it must have {', '.join(SPECIALS)}.")
-        return cls(*found)
-
-    @property
-    def all_ids(self) -> tuple[int, ...]:
-        return astuple(self)
-
-
 @dataclass(frozen=True, eq=False)
-class Vocabulary(SpecialTokens):
-    """What laying out and corrupting sequences needs of a tokenizer.
+class Vocabulary:
+    """What laying out and corrupting sequences needs of a tokenizer; `vocabulary.mask` is the id of its "[MASK]".
 
     Attributes:
+        specials: the ids of the tokens that are not text, by role.
         size: number of entries, V.
         continues: (V,) bool, whether a piece continues a word ("##ing").
     """
 
+    specials: Mapping[str, int]
     size: int
     continues: np.ndarray
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Vocabulary":
-        """Raises Refused as `SpecialTokens.of`."""
+        """Look the special tokens up.
+
+        Raises:
+            Refused: naming those of its kind that the tokenizer lacks.
+        """
+        roles = ROLES[one_of("the kind of a tokenizer", type(tokenizer.model).__name__, ROLES)]
+        found = {role: tokenizer.token_to_id(token) for role, token in roles.items()}
+        ids = {role: id for role, id in found.items() if id is not None}
+        if lacking := [token for role, token in roles.items() if role not in ids]:
+            raise Refused(f"The tokenizer lacks {', '.join(lacking)}: it must have {', '.join(roles.values())}.")
         continues = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
         continues[[i for piece, i in tokenizer.get_vocab().items() if piece.startswith("##")]] = True
-        return cls(*SpecialTokens.of(tokenizer).all_ids, size=len(continues), continues=continues)
+        return cls(ids, len(continues), continues)
+
+    def __getattr__(self, role: str) -> int:
+        if role not in ROLES["WordPiece"]:
+            raise AttributeError(role)
+        if role not in self.specials:
+            raise Refused(f"text.tokenizer has no {role} token, only {', '.join(self.specials)}: another one may be.")
+        return self.specials[role]
 
     @property
     def all_ids(self) -> tuple[int, ...]:
-        return self.pad, self.unk, self.cls, self.sep, self.mask
+        return tuple(self.specials.values())
 
 
 def digest(tokenizer: Tokenizer) -> str:

@@ -21,7 +21,21 @@ def learn_pieces(
     Raises:
         Refused: when there is no text, or no room for letters.
     """
-    letters = min(ALPHABET, (vocab_size - len(specials)) // 2)  # one letter may take two ids: "x" and "##x"
+    words = count_words(texts, len(specials), vocab_size, lowercase)
+    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=[*specials, *inner], show_progress=False
+    )
+    return set(learn(Tokenizer(models.WordPiece(unk_token="[UNK]")), words, trainer).get_vocab())
+
+
+def count_words(texts: Iterable[str], specials: int, vocab_size: int, lowercase: bool) -> dict[str, int]:
+    """The words that a vocabulary with so many special tokens can spell, and how often each occurs.
+
+    Raises:
+        Refused: when there are none.
+    """
+    letters = min(ALPHABET, (vocab_size - specials) // 2)  # one letter may take two ids: "x" and "##x", or "x</w>"
     counts = WordCounts(lowercase, MOST_WORDS)
     for text in texts:
         counts.add(text)
@@ -30,12 +44,12 @@ def learn_pieces(
         raise Refused("there is no text to learn a vocabulary from: the data may hold at least one word.")
     words = _spellable(total, max(letters, 0))
     if not words:
-        least = len(specials) + 2 * min(ALPHABET, len(set("".join(total))))
+        least = specials + 2 * min(ALPHABET, len(set("".join(total))))
         raise Refused(
             f"model.vocab_size (text.tokenizer.vocab_size)={vocab_size} is too small to spell any word of this text: "
             f"it may be {least} or more."
         )
-    return _learn(words, specials, vocab_size, min_frequency)
+    return words
 
 
 class WordCounts:
@@ -98,20 +112,16 @@ def _spellable(words: Counter[str], size: int) -> dict[str, int]:
     return {word: count for word, count in words.items() if alphabet.issuperset(word)}
 
 
-def _learn(words: dict[str, int], specials: Sequence[str], vocab_size: int, min_frequency: int) -> set[str]:
-    """Pieces of counted words, with ties broken the same way each time.
+def learn(learner: Tokenizer, words: dict[str, int], trainer: trainers.Trainer) -> Tokenizer:
+    """Train on counted words, with ties broken the same way each time.
 
-    The trainer breaks ties between equally frequent pairs by the ids of their halves, and numbers "##x" in the order
-    of a randomly seeded hash table. As special tokens they are numbered before it looks at the words.
+    A trainer breaks ties between equally frequent pairs by the ids of their halves, and numbers "##x" (or "x</w>") in
+    the order of a randomly seeded hash table. As special tokens of `trainer` they are numbered before it looks at the
+    words.
     """
-    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=[*specials, *inner], show_progress=False
-    )
-    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     learner.train_from_iterator(_repeated(words), trainer)
-    return set(learner.get_vocab())
+    return learner
 
 
 def _repeated(words: dict[str, int], most: int = 10_000) -> Iterator[str]:

@@ -33,7 +33,7 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, orig
     return {
         "model": without(kept["model"], "finetuning"),
         "text": without(kept["text"], "format", "tokenizer"),
-        "tokenizer": data.wordpiece.identity(),
+        "tokenizer": data.subwords.identity(),
         "seed": kept["seed"],
         "init_from": origin,
         "data": without(kept["data"], *NOT_DATA),

@@ -11,7 +11,9 @@ from tokenizers import Tokenizer, processors
 from datamodules import formats
 from datamodules.tokenization import SPECIALS, Vocabulary, WordPiece
 
-VOCABULARY = Vocabulary(pad=0, unk=1, cls=2, sep=3, mask=4, size=100, continues=np.zeros(100, dtype=bool))
+VOCABULARY = Vocabulary(
+    {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, size=100, continues=np.zeros(100, dtype=bool)
+)
 
 
 def random_sequences(rng: np.random.Generator, count: int, longest: int) -> list[formats.Sequence]:

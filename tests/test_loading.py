@@ -133,7 +133,9 @@ def masked_steps(world: int, micro: int, workers: int = 0) -> list[list[tuple]]:
     lengths = np.random.default_rng(0).integers(1, 9, 120)
     places = np.concatenate([[0], np.cumsum(lengths)])
     corpus = TokenizedCorpus(np.arange(places[-1]) % 90 + 5, places, np.arange(0, 121, 12))
-    vocabulary = Vocabulary(pad=0, unk=1, cls=2, sep=3, mask=4, size=95, continues=np.zeros(95, dtype=bool))
+    vocabulary = Vocabulary(
+        {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, size=95, continues=np.zeros(95, dtype=bool)
+    )
     steps: dict[int, list[tuple]] = {}
     for rank in range(world):
         examples = CorpusExamples([corpus], MaskedLanguageModel(), vocabulary, 24, seed=1)

@@ -29,7 +29,7 @@ def corpus_of(documents: Documents) -> TokenizedCorpus:
 
 def vocabulary_of(size: int, continues: np.ndarray | None = None) -> Vocabulary:
     continues = np.zeros(size, dtype=bool) if continues is None else continues
-    return Vocabulary(pad=0, unk=1, cls=2, sep=3, mask=4, size=size, continues=continues)
+    return Vocabulary({"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, size=size, continues=continues)
 
 
 def shaped(count: int, sentences: float, tokens: float, spread: float, seed: int = 7) -> Documents:

@@ -312,7 +312,7 @@ def test_refusals(tmp_path: Path) -> None:
     for content, lacking in ((b"One sentence.\nTwo sentences.", "train"), (b"\x07", "train")):
         (tmp_path / "one.txt").write_bytes(content)
         corpus = corpus_of(str(tmp_path / "one.txt"), tmp_path / "cache")
-        corpus.wordpiece = WordPiece(60, file=str(tmp_path / "tokenizer.json"))
+        corpus.subwords = WordPiece(60, file=str(tmp_path / "tokenizer.json"))
         for _ in range(2):
             with pytest.raises(Refused, match=f"no document for {lacking}: data.documents says where they end"):
                 corpus.prepare_data()

@@ -149,7 +149,7 @@ def test_nothing_is_trained_and_a_table_is_shown(asked: tuple[Path, Done]) -> No
 
 
 def test_a_probe_is_never_cut(data: Probes, tmp_path: Path) -> None:
-    short = Probes("miniature", data.wordpiece, data.gap, 16, 8, str(tmp_path))
+    short = Probes("miniature", data.subwords, data.gap, 16, 8, str(tmp_path))
     with pytest.raises(Refused, match=r"data\.max_length=16 .* from \d\d up"):
         short.prepare_data()
 
@@ -157,9 +157,9 @@ def test_a_probe_is_never_cut(data: Probes, tmp_path: Path) -> None:
 def test_an_objective_that_lays_out_no_gap_is_refused(data: Probes, tmp_path: Path) -> None:
     no_gap: Any = object()
     with pytest.raises(Refused, match=r"text\.objective=object has no `gap`"):
-        Probes("miniature", data.wordpiece, no_gap, 64, 8, str(tmp_path))
+        Probes("miniature", data.subwords, no_gap, 64, 8, str(tmp_path))
 
 
 def test_only_the_miniature_has_probes(data: Probes, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"data\.source='hub' .* miniature, miniature-sweep"):
-        Probes("hub", data.wordpiece, data.gap, 64, 8, str(tmp_path))
+        Probes("hub", data.subwords, data.gap, 64, 8, str(tmp_path))

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from datamodules import tokenization, wordpiece_training
 from datamodules.task import Refused
-from datamodules.tokenization import SPECIALS, SpecialTokens, Vocabulary, WordPiece
+from datamodules.tokenization import SPECIALS, Vocabulary, WordPiece
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 BERT = DATA / "vocab" / "bert-base-uncased" / "vocab.txt"
@@ -152,7 +152,7 @@ def test_long_words_follow_google_and_not_transformers(bert: Tokenizer) -> None:
     from transformers import BertTokenizer
 
     theirs = BertTokenizer(vocab=bert.get_vocab(), do_lower_case=True)
-    unknown = SpecialTokens.of(bert).unk
+    unknown = Vocabulary.of(bert).unk
     for length in (100, 101, 200, 201):
         ids = bert.encode("a" * length).ids
         assert ids == google("a" * length, bert.get_vocab())
@@ -252,7 +252,7 @@ def test_two_trainings_serialise_identically() -> None:
 
 def test_specials_come_first_and_the_rest_is_sorted() -> None:
     tokenizer = WordPiece(vocab_size=300).train(generated())
-    assert SpecialTokens.of(tokenizer).all_ids == (0, 1, 2, 3, 4)
+    assert Vocabulary.of(tokenizer).all_ids == (0, 1, 2, 3, 4)
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     assert [id for _, id in pieces] == list(range(tokenizer.get_vocab_size()))
     rest = [piece for piece, _ in pieces[5:]]
@@ -400,4 +400,4 @@ def test_refusals_name_the_key() -> None:
     with pytest.raises(Refused, match=rf"text\.tokenizer\.vocab_size\)=2 .* it may be {5 + 2 * letters} or more"):
         WordPiece(vocab_size=2).train(["some text"])
     with pytest.raises(Refused, match=r"lacks \[CLS\], \[MASK\]"):
-        SpecialTokens.of(Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2}, unk_token="[UNK]")))
+        Vocabulary.of(Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2}, unk_token="[UNK]")))
