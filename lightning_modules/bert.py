@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.task import Refused, Task, one_of, real, whole
+from datamodules.task import Task, one_of
 from lightning_modules.base import Encoding, LanguageModel, Losses
 from lightning_modules.heads import HEADS, Head
 from lightning_modules.networks.transformer import (
@@ -25,6 +25,7 @@ from lightning_modules.networks.transformer import (
     Transformer,
     initialise,
 )
+from lightning_modules.shape import check_dropout, check_shape
 
 
 class MaskedLM(nn.Module):
@@ -76,8 +77,7 @@ class Bert(LanguageModel):
     ) -> None:
         super().__init__(optimizer, finetuning, loss_normalization)
         check_shape(vocab_size, hidden_size, num_layers, num_heads, intermediate_size, max_length)
-        for key, value in (("dropout", dropout), ("attention_dropout", attention_dropout)):
-            real(f"model.{key}", value, "from 0 to below 1", lambda share: 0 <= share < 1)
+        check_dropout(dropout, attention_dropout)
         one_of("model.gelu", gelu, GELU)
         one_of("model.nsp", nsp, (True, False))
         self.init, self.dropout = one_of("model.init", init, INIT), dropout
@@ -93,10 +93,8 @@ class Bert(LanguageModel):
         initialise(self, init)
 
     def encode(self, batch: dict, layers: Sequence[int] = (-1,)) -> Encoding:
-        x = self.encoder(
-            batch["tokens"], batch["positions"], batch["segments"], batch["runs"], batch["offsets"], keep=layers
-        )
-        return Encoding(x, batch["summary"])
+        x = self.encoder.embeddings(batch["tokens"], batch["positions"], batch["segments"])
+        return Encoding(self.encoder(x, batch["runs"], batch["offsets"], keep=layers), batch["summary"])
 
     def pretraining_losses(self, batch: dict) -> Losses:
         """Masked LM over the masked positions, next sentence over the sequences; unweighted sum (section 3.1, A.1)."""
@@ -122,14 +120,3 @@ class Bert(LanguageModel):
             pooler = Pooler(width)
             initialise(pooler, self.init)
         return HEADS[task.kind](task, width, pooler, self.dropout, self.init)
-
-
-def check_shape(
-    vocab_size: int, hidden_size: int, num_layers: int, num_heads: int, intermediate_size: int, max_length: int
-) -> None:
-    """Refuse sizes that are no numbers from 1 up, and heads that do not divide the width."""
-    for key, value in locals().copy().items():
-        whole(f"model.{key}", value)
-    if hidden_size % num_heads:
-        divisors = [n for n in range(1, hidden_size + 1) if hidden_size % n == 0 and n <= 64]
-        raise Refused(f"model.num_heads={num_heads} does not divide hidden_size={hidden_size}: it may be {divisors}.")

@@ -2,7 +2,7 @@
 
 Where BERT's released code and today's practice differ, the difference is a value here:
 `bias_correction: false` and `schedule: jump` are the release's, `true` and `linear` today's (both: optimization.py of
-the release, section A.2 of the paper).
+the release, section A.2 of the paper). `cosine` is GPT's (Radford et al. 2018, section 4.1).
 """
 
 import math
@@ -20,6 +20,11 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     "jump": lambda step, warmup, total: step / warmup if step < warmup else max(0.0, 1 - step / total),
     "linear": lambda step, warmup, total: (
         step / warmup if step < warmup else max(0.0, (total - step) / max(total - warmup, 1))
+    ),
+    "cosine": lambda step, warmup, total: (
+        step / warmup
+        if step < warmup
+        else (1 + math.cos(math.pi * min(1, (step - warmup) / max(total - warmup, 1)))) / 2
     ),
     "constant": lambda step, warmup, total: step / warmup if step < warmup else 1.0,
 }

@@ -26,15 +26,16 @@ def runs_and_offsets() -> tuple[attention.Runs, torch.Tensor]:
     return runs, offsets.cuda()
 
 
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_the_kernel_is_attention(dtype: torch.dtype) -> None:
+def test_the_kernel_is_attention(dtype: torch.dtype, causal: bool) -> None:
     """Against dense calls in single precision, values and gradients."""
     runs, offsets = runs_and_offsets()
     torch.manual_seed(0)
     exact = [torch.randn(sum(LENGTHS), 4, 64, device="cuda", requires_grad=True) for _ in range(3)]
     rounded = [x.detach().to(dtype).requires_grad_() for x in exact]
     weight = torch.randn(sum(LENGTHS), 4 * 64, device="cuda")
-    expected, got = (attention.attend(q, k, v, runs, offsets) for q, k, v in (exact, rounded))
+    expected, got = (attention.attend(q, k, v, runs, offsets, causal=causal) for q, k, v in (exact, rounded))
     assert got.dtype == dtype
     torch.testing.assert_close(got.float(), expected, atol=2e-2, rtol=2e-2)
     (expected * weight).sum().backward()

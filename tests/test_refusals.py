@@ -53,7 +53,7 @@ REFUSED: dict[str, list[str]] = {
     "model.loss_normalization=local": ["model.loss_normalization='local'", "global, per_replica"],
     "+model.colour=red": ["colour"],
     # optimisers
-    "model.optimizer.schedule=cosine": ["model.optimizer.schedule='cosine'", "jump, linear, constant"],
+    "model.optimizer.schedule=step": ["model.optimizer.schedule='step'", "jump, linear, cosine, constant"],
     "model.optimizer.lr=-1": ["model.optimizer.lr=-1", POSITIVE],
     "model.optimizer.lr=fast": ["model.optimizer.lr='fast'", POSITIVE],
     "model.optimizer.lr=null": ["model.optimizer.lr=None", POSITIVE],
@@ -69,7 +69,7 @@ REFUSED: dict[str, list[str]] = {
     "model.optimizer.bias_correction=maybe": ["model.optimizer.bias_correction='maybe'", "True, False"],
     "+model.optimizer.momentum=1": ["model.optimizer='momentum'", "lr, schedule, warmup"],
     "model.finetuning.lr=-1": ["model.finetuning.lr=-1", POSITIVE],
-    GLUE + "model.finetuning.schedule=cosine": ["model.finetuning.schedule='cosine'", "jump, linear, constant"],
+    GLUE + "model.finetuning.schedule=step": ["model.finetuning.schedule='step'", "jump, linear, cosine, constant"],
     GLUE + "transfer.optimizer={lr:-1}": ["transfer.optimizer.lr=-1", POSITIVE],
     GLUE + "transfer.mode=half": ["transfer.mode='half'", "finetune"],
     # objective and tokenizer

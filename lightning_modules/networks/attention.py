@@ -6,6 +6,8 @@ any device, any dtype, dropout kept, and not one multiplication spent on padding
 Shapes: N tokens of all sequences, S sequences, H heads, K width of a head.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,7 +15,9 @@ from torch import Tensor
 Runs = list[tuple[int, int]]  # (number of sequences, their length), in the order in which they lie in the batch
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout: float = 0.0) -> Tensor:
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout: float = 0.0, causal: bool = False
+) -> Tensor:
     """Let every token attend to all tokens of its own sequence.
 
     Args:
@@ -21,6 +25,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout
         runs: on the host, so that no device is waited for.
         offsets: (S + 1,) int32, where each sequence begins and the last one ends.
         dropout: probability of dropping an attention weight.
+        causal: only to those before it, and to itself.
 
     Returns:
         (N, H * K).
@@ -29,7 +34,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout
         from torch.nn.attention.varlen import varlen_attn
 
         longest = max(length for _, length in runs)
-        out = varlen_attn(q, k, v, offsets, offsets, longest, longest)
+        kernel = (
+            partial(varlen_attn, window_size=(-1, 0)) if causal else varlen_attn
+        )  # tokens to the left, to the right
+        out = kernel(q, k, v, offsets, offsets, longest, longest)
         assert isinstance(out, Tensor)
         return out.flatten(1)
     parts, start = [], 0
@@ -37,7 +45,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, runs: Runs, offsets: Tensor, dropout
         stop = start + count * length
         # (count * length, H, K) -> (count, H, length, K)
         qkv = (x[start:stop].unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(*qkv, dropout_p=dropout)
+        out = F.scaled_dot_product_attention(*qkv, dropout_p=dropout, is_causal=causal)
         parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
         start = stop
     return torch.cat(parts)

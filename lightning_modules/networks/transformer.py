@@ -1,4 +1,4 @@
-"""BERT's Transformer encoder: post-layer-norm, learned positions, segments (Devlin et al. 2019; Vaswani et al. 2017).
+"""The Transformer of BERT and, causal, of GPT: post-layer-norm (Vaswani et al. 2017; Radford et al. 2018).
 
 Decisions: one linear map makes queries, keys and values; sequences are ragged (`attention.py`); every layer's output
 is available, because which layer to read is a question of its own (BERT's Table 7, ELMo's Table 2).
@@ -8,6 +8,7 @@ Shapes: N tokens of all sequences, D width, H heads.
 
 from collections.abc import Collection
 from functools import partial
+from typing import Generic, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from lightning_modules.networks.attention import Runs, attend
 
 GELU = {"erf": F.gelu, "tanh": partial(F.gelu, approximate="tanh")}  # they differ by 4.7e-4 at most
-LAYER_NORM_EPS = 1e-12
+LAYER_NORM_EPS = 1e-12  # BERT's
+E = TypeVar("E", bound=nn.Module)
 
 
 def truncated_normal(weight: Tensor, std: float = 0.02) -> None:
@@ -36,7 +38,7 @@ def initialise(module: nn.Module, how: str) -> None:
 
 
 class Embeddings(nn.Module):
-    """token + position + segment -> layer norm -> dropout."""
+    """BERT's: token + position + segment -> layer norm -> dropout."""
 
     def __init__(self, vocab_size: int, width: int, max_length: int, num_segments: int, dropout: float) -> None:
         super().__init__()
@@ -55,30 +57,38 @@ class Embeddings(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head attention with one map for queries, keys and values."""
 
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+    def __init__(self, width: int, num_heads: int, dropout: float, causal: bool) -> None:
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads, self.dropout, self.causal = num_heads, dropout, causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, runs: Runs, offsets: Tensor) -> Tensor:
         """(N, D) -> (N, D)."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(1)  # each (N, H, D / H)
-        return self.out(attend(q, k, v, runs, offsets, self.dropout if self.training else 0.0))
+        return self.out(attend(q, k, v, runs, offsets, self.dropout if self.training else 0.0, self.causal))
 
 
 class Layer(nn.Module):
     """x = norm(x + attention(x)); x = norm(x + feed_forward(x))."""
 
     def __init__(
-        self, width: int, num_heads: int, inner: int, dropout: float, attention_dropout: float, gelu: str
+        self,
+        width: int,
+        num_heads: int,
+        inner: int,
+        dropout: float,
+        attention_dropout: float,
+        gelu: str,
+        eps: float = LAYER_NORM_EPS,
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        self.attention = SelfAttention(width, num_heads, attention_dropout)
-        self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.attention = SelfAttention(width, num_heads, attention_dropout, causal)
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
         self.inner = nn.Linear(width, inner)
         self.outer = nn.Linear(inner, width)
-        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.norm = nn.LayerNorm(width, eps=eps)
         self.dropout = nn.Dropout(dropout)
         self.gelu = GELU[gelu]
 
@@ -88,18 +98,16 @@ class Layer(nn.Module):
         return self.norm(x + self.dropout(self.outer(self.gelu(self.inner(x)))))
 
 
-class Transformer(nn.Module):
-    """Embeddings and a stack of layers."""
+class Transformer(nn.Module, Generic[E]):
+    """A model's own embeddings, and a stack of layers on what they give."""
 
-    def __init__(self, embeddings: Embeddings, layers: list[Layer]) -> None:
+    def __init__(self, embeddings: E, layers: list[Layer]) -> None:
         super().__init__()
-        self.embeddings = embeddings
+        self.embeddings: E = embeddings
         self.layers = nn.ModuleList(layers)
 
-    def forward(
-        self, tokens: Tensor, positions: Tensor, segments: Tensor, runs: Runs, offsets: Tensor, keep: Collection[int]
-    ) -> tuple[Tensor, ...]:
-        """Encode (N,) tokens.
+    def forward(self, x: Tensor, runs: Runs, offsets: Tensor, keep: Collection[int]) -> tuple[Tensor, ...]:
+        """Encode embedded tokens, (N, D).
 
         Args:
             keep: the layers to return, 0 being the embeddings; negative numbers count from the top.
@@ -109,7 +117,6 @@ class Transformer(nn.Module):
         """
         total = len(self.layers) + 1
         wanted = {layer % total for layer in keep}
-        x = self.embeddings(tokens, positions, segments)
         kept = [x] if 0 in wanted else []
         for number, layer in enumerate(self.layers, start=1):
             x = layer(x, runs, offsets)
