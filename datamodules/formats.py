@@ -77,6 +77,11 @@ def pack_pair(vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, examp
     return Sequence(tokens, segments, example=example)
 
 
+def plain(tokens: np.ndarray, example: int = 0) -> Sequence:
+    """Tokens and nothing else; the last one, which has seen all, stands for them."""
+    return Sequence(tokens, np.zeros(len(tokens), dtype=np.int64), len(tokens) - 1, example)
+
+
 def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
     """Cut the end of the longest part, token by token, until all fit `room` (run_classifier.py; ties cut the last)."""
     lengths = [len(part) for part in parts]
@@ -112,3 +117,13 @@ class SequencePair:
             for example in examples
         ]
         return self.batch(vocabulary, ids, max_length)
+
+
+class LastToken(SequencePair):
+    """For a model that reads from left to right: text, or text and other text, and what has been read at the end."""
+
+    def sequences(
+        self, vocabulary: Vocabulary, fields: list[np.ndarray], max_length: int, example: int = 0
+    ) -> list[Sequence]:
+        tokens = np.concatenate(truncate_longest(fields, max_length))
+        return [plain(tokens if len(tokens) else np.array([vocabulary.unk]), example)]

@@ -11,6 +11,7 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
+    next_positions (M,)  next_labels (M,)           of causal language modelling: positions in (N,), what follows them
     candidates [[batch]]                            of a probe each candidate, as a batch that `counts` its tokens alone
 
 A loss is a sum and a count. The sum is divided by the count over all ranks and micro-batches of a step, so that one,

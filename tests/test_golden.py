@@ -1,6 +1,6 @@
-"""The numbers of BERT's first thirty steps do not change unnoticed: an encoder's fingerprint relies on it.
+"""The numbers of a model's first thirty steps do not change unnoticed: an encoder's fingerprint relies on it.
 
-After a change that is meant: raise `Bert.ENCODER_VERSION` (lightning_modules/bert.py), then write the trace anew by
+After a change that is meant: raise the model's `ENCODER_VERSION` (lightning_modules/*.py), then write the trace anew by
 REGENERATE=1 python -m pytest tests/test_golden.py
 """
 
@@ -18,7 +18,8 @@ from hydra.utils import instantiate
 from lightning_modules.base import LanguageModel
 from tests.conftest import CPU, compose
 
-FILE = Path(__file__).parent / "golden" / "bert_miniature.json"
+FOLDER = Path(__file__).parent / "golden"
+MODELS = {"bert_miniature": ("model.vocab_size=2000",), "gpt_miniature": ("data.global_batch_size=8",)}
 STEPS = 30
 DROPOUT = ("model.dropout=0.1", "model.attention_dropout=0.1")
 TOLERANCE = 2e-6  # relative: other vector instructions make a difference of 2e-7, the other GELU one of 3e-6
@@ -37,9 +38,9 @@ class Losses(L.Callback):
         self.values.append(float(outputs["loss"]))
 
 
-def trace(cache: str, directory: Path) -> tuple[LanguageModel, list[float]]:
+def trace(name: str, cache: str, directory: Path) -> tuple[LanguageModel, list[float]]:
     """Pre-train as `python run.py trainer.max_steps=30` with dropout does, in one thread."""
-    cfg = compose(*CPU, cache, *DROPOUT, "model.vocab_size=2000")
+    cfg = compose(f"model={name}", *MODELS[name], *CPU, cache, *DROPOUT)
     L.seed_everything(0, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all").attach(data.task)
@@ -53,18 +54,19 @@ def trace(cache: str, directory: Path) -> tuple[LanguageModel, list[float]]:
     return model, losses.values
 
 
-def test_the_first_steps_have_the_golden_losses(cache: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_the_first_steps_have_the_golden_losses(name: str, cache: str, tmp_path: Path) -> None:
     assert torch.get_num_threads() == 1
-    model, losses = trace(cache, tmp_path)
-    version = type(model).ENCODER_VERSION
+    model, losses = trace(name, cache, tmp_path)
+    version, file = type(model).ENCODER_VERSION, FOLDER / f"{name}.json"
     if "REGENERATE" in os.environ:
-        FILE.parent.mkdir(exist_ok=True)
+        FOLDER.mkdir(exist_ok=True)
         found = {"encoder_version": version, "machine": platform.machine(), "losses": [round(x, 7) for x in losses]}
-        FILE.write_text(json.dumps(found, indent=1) + "\n")
-    golden = json.loads(FILE.read_text())
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(file.read_text())
     if golden["machine"] != platform.machine():
         pytest.skip(f"dropout draws other numbers on {platform.machine()} than on {golden['machine']}")
     assert len(losses) == STEPS
     assert losses[-1] < losses[0] - 1, "nothing is learned"
     assert losses == pytest.approx(golden["losses"], rel=TOLERANCE), ADVICE
-    assert golden["encoder_version"] == version, f"the trace is of another Bert.ENCODER_VERSION. {ADVICE}"
+    assert golden["encoder_version"] == version, f"the trace is of another ENCODER_VERSION. {ADVICE}"

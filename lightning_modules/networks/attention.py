@@ -34,9 +34,7 @@ def attend(
         from torch.nn.attention.varlen import varlen_attn
 
         longest = max(length for _, length in runs)
-        kernel = (
-            partial(varlen_attn, window_size=(-1, 0)) if causal else varlen_attn
-        )  # tokens to the left, to the right
+        kernel = partial(varlen_attn, window_size=(-1, 0)) if causal else varlen_attn  # (tokens to the left, right)
         out = kernel(q, k, v, offsets, offsets, longest, longest)
         assert isinstance(out, Tensor)
         return out.flatten(1)
