@@ -18,11 +18,15 @@ from torch import Tensor
 from datamodules.task import GENERATED, Refused, one_of
 from lightning_modules import encoder_io
 from lightning_modules.base import LanguageModel
-from lightning_modules.interop import transformers
+from lightning_modules.interop import openai_gpt, transformers
 
 OTHERS = "scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
 WAYS = f"published, {OTHERS}"
 FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
+READERS = {  # of models that transformers has
+    "lightning_modules.bert.Bert": transformers.read,
+    "lightning_modules.gpt.Gpt": openai_gpt.read,
+}
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
 SIZE = ("num_layers", "hidden_size", "num_heads")
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
@@ -148,8 +152,7 @@ def from_encoder(folder: Path, target: str) -> Start:
 
 def from_transformers(folder: Path, words: str, target: str) -> Start:
     """A folder in transformers' layout."""
-    one_of(f"init_from={words}: the model class", target, ("lightning_modules.bert.Bert",))
-    settings, tensors = transformers.read(folder)
+    settings, tensors = READERS[one_of(f"init_from={words}: the model class", target, READERS)](folder)
     return Start(words, settings, tensors, folder)
 
 

@@ -77,6 +77,14 @@ def architecture(config: dict, where: str) -> dict:
     return {**sizes, "gelu": GELU[config.get("hidden_act", "gelu")]}
 
 
+def read_config(folder: Path) -> dict:
+    """The folder's config.json."""
+    try:
+        return json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{folder}: config.json cannot be read ({error}).") from None
+
+
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """The folder's weights under their own names."""
     if (folder / "model.safetensors").is_file():
@@ -110,10 +118,6 @@ def to_theirs(ours: dict[str, Tensor], num_layers: int) -> dict[str, Tensor]:
 
 def read(folder: Path) -> tuple[dict, dict[str, Tensor]]:
     """(our constructor's arguments, our tensors) of a folder in transformers' layout."""
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise Refused(f"{folder}: config.json cannot be read ({error}).") from None
-    sizes = architecture(config, str(folder / "config.json"))
+    sizes = architecture(read_config(folder), str(folder / "config.json"))
     tensors = to_ours(read_tensors(folder), sizes["num_layers"])
     return {**sizes, "nsp": "pooler.dense.weight" in tensors}, tensors
