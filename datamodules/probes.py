@@ -17,7 +17,7 @@ from datamodules.loading import EvaluationLoader
 from datamodules.miniature import WORLD
 from datamodules.miniature.probes import CUES, GAP, Probe, probes
 from datamodules.sources import MINIATURE_SEED
-from datamodules.task import GENERATED, Refused, Task, one_of, whole
+from datamodules.task import Refused, Task, one_of, whole
 from datamodules.tokenization import Subwords, Vocabulary
 
 
@@ -49,7 +49,7 @@ class Probes(TextDataModule):
         eval_batch_size: int,
         cache_dir: str,
     ) -> None:
-        super().__init__(one_of("data.source", source, GENERATED), tokenizer, 1, eval_batch_size, 0, cache_dir)
+        super().__init__(one_of("data.source", source, ("miniature",)), tokenizer, 1, eval_batch_size, 0, cache_dir)
         if not hasattr(gap, "gap"):
             raise Refused(
                 f"text.objective={type(gap).__name__} has no `gap`: data=probes needs one that lays out a gap."

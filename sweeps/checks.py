@@ -23,18 +23,19 @@ def check_switches(cfg: DictConfig) -> None:
         return
     if cfg.input is not None:
         raise Refused(f"input={cfg.input} needs predict=<the folder of a finished run>: nothing else reads it.")
-    check_trainer("trainer", cfg.trainer)
+    computes = not (cfg.prepare or cfg.explain)  # these are for a machine without the devices, too
+    check_trainer("trainer", cfg.trainer, computes)
     check_data("data", cfg.data)
     if cfg.pretrain.recipe:
         whole("pretrain.seed", cfg.pretrain.seed, 0)
-        check_trainer("pretrain.trainer", cfg.pretrain.trainer)
+        check_trainer("pretrain.trainer", cfg.pretrain.trainer, computes)
         check_data("pretrain.data", cfg.pretrain.data)
 
 
-def check_trainer(node: str, trainer: DictConfig) -> None:
-    """Refuse what no machine, or not this one, can compute with."""
+def check_trainer(node: str, trainer: DictConfig, computes: bool) -> None:
+    """Refuse what no machine can compute with, or what this one cannot where it `computes`."""
     told = one_of(f"{node}.accelerator", trainer.get("accelerator", "auto"), ACCELERATORS)
-    if told in ("gpu", "cuda", "mps") and not has_gpu(told):
+    if computes and told in ("gpu", "cuda", "mps") and not has_gpu(told):
         raise Refused(f"{node}.accelerator={told} is not possible: no such device is seen here; it may be auto or cpu.")
     check_devices(f"{node}.devices", trainer.get("devices", "auto"))
     whole(f"{node}.num_nodes", trainer.get("num_nodes", 1))
@@ -64,7 +65,7 @@ def has_gpu(accelerator: str) -> bool:
 
 def check_data(node: str, data: DictConfig) -> None:
     """Refuse a folder that is not there, and what says how batches are made but not what is in them."""
-    whole(f"{node}.eval_batch_size", data.eval_batch_size)
+    whole(f"{node}.eval_batch_size", data.get("eval_batch_size", 1))
     if data.get("num_workers") is not None:
         whole(f"{node}.num_workers", data.num_workers, 0)
     source = data.source

@@ -39,7 +39,8 @@ def table(rows: Sequence[Row]) -> list[str]:
             difference, half = welch(a.scores, b.scores)
             bounds = f"(95 %: {difference - half:+.1f} to {difference + half:+.1f})"
             told = f"{a.data}, {a.metric}: [{b.digits}] - [{a.digits}] = {difference:+.1f} {bounds}"
-            lines.append(f"{told}: {verdict(difference, half)}")
+            alone = ", of one encoder" if 1 in (a.encoders, b.encoders) else ""
+            lines.append(f"{told}: {verdict(difference, half)}{alone}")
     return [*lines, *dict.fromkeys(line for row in rows for line in row.ladders)]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from datamodules.task import Refused, fingerprint
 from sweeps.ladders import ceilings, ladder
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
-from sweeps.settings import leaves
+from sweeps.settings import leaves, without
 
 MOST_TOLD = 4  # settings in which rows of one name differ
 
@@ -63,14 +63,15 @@ def rows_of(records: Sequence[dict]) -> list[Row]:
     settings: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in records:
         data, start, config = row_key(record)
-        key = (data, start, fingerprint(config, 4))
+        key = (data, start, fingerprint(config))
         groups[key].append(record)
         settings[key] = leaves(config)
     found = []
     for key, group in groups.items():
         namesakes = [settings[other] for other in groups if other[:2] == key[:2]]
         name = ", ".join([key[1], *particulars(settings[key], namesakes)])
-        found += [summed_up(name, key[2], group, number) for number, _ in enumerate(values(group[0]))]
+        metrics = dict.fromkeys(metric for record in group for metric, _ in values(record))
+        found += [summed_up(name, key[2][:4], group, metric) for metric in metrics]
     return sorted(found, key=lambda row: (row.data, row.metric, row.name))
 
 
@@ -79,23 +80,24 @@ def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
     config = {key: value for key, value in record["config"].items() if key not in ("seed", *ELSEWHERE)}
     recipe = config.get("pretrain", {}).get("recipe")
     if recipe:  # the encoder is what the recipe makes, with whatever seed
-        config = settings_of(config) | {"pretrain": settings_of(config["pretrain"]), "init_from": None}
+        config = settings_of(config) | {"pretrain": settings_of(config["pretrain"])}
         origin = f"pretrain={recipe}"
     else:
         config = settings_of(config) | {"pretrain": None}
         origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
+    chosen = record["config"].get("text", {}).get("tokenizer", {}).get("file")  # from scratch; else it is the origin's
+    config |= {"init_from": None, "text.tokenizer given": origin == "scratch" and chosen is not None}
     return record["data"], f"{record['model']} from {origin}, {record['selection']}", config
 
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """A run, or the pre-training inside it, without seeds, devices, places and the tokenizer's file."""
     kept = {key: value for key, value in config.items() if key != "seed"}
-    dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES, "text": ("tokenizer",)}
-    return kept | {
-        node: {key: value for key, value in kept[node].items() if key not in without}
-        for node, without in dropped.items()
-        if node in kept
-    }
+    dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES}
+    kept |= {node: without(kept[node], *keys) for node, keys in dropped.items() if node in kept}
+    if "tokenizer" in kept.get("text", {}):
+        kept["text"] = kept["text"] | {"tokenizer": without(kept["text"]["tokenizer"], "file")}
+    return kept
 
 
 def values(record: dict) -> Iterator[tuple[str, float]]:
@@ -116,15 +118,19 @@ def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> 
     return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
 
 
-def summed_up(name: str, digits: str, group: Sequence[dict], number: int) -> Row:
-    """A row's runs in one of their values."""
+def summed_up(name: str, digits: str, group: Sequence[dict], metric: str) -> Row:
+    """A row's runs in one of their values; a run that was repeated, or asked again what trains nothing, counts once."""
     encoders = {record["encoder_fingerprint"] for record in group} - {None}
     drawn: dict[Any, list[float]] = defaultdict(list)
-    for at, record in enumerate(group):
-        drawn[record["encoder_fingerprint"] if len(encoders) > 1 else at].append([*values(record)][number][1])
+    for record in group:
+        found = dict(values(record))
+        by_encoder = len(encoders) > 1 or (encoders and record.get("checkpoint") == "none")
+        if metric in found:
+            drawn[record["encoder_fingerprint"] if by_encoder else record["config"]["seed"]].append(found[metric])
+    word = "ladder" if group[0].get("source", "miniature") == "miniature" else "ladder of data.source=miniature"
     return Row(
         data=group[0]["data"],
-        metric=[*values(group[0])][number][0],
+        metric=metric,
         name=name,
         digits=digits,
         scores=tuple(mean(each) for each in drawn.values()),
@@ -132,7 +138,7 @@ def summed_up(name: str, digits: str, group: Sequence[dict], number: int) -> Row
         runs=len(group),
         collapsed=sum(bool(record["collapsed"]) for record in group),
         ladders=tuple(
-            f"{group[0]['data']}, {metric.removeprefix('test_')}, ladder: {ladder(rungs)}"
-            for metric, rungs in ceilings(group[0]).items()
+            f"{group[0]['data']}, {measured.removeprefix('test_')}, {word}: {ladder(rungs)}"
+            for measured, rungs in ceilings(group[0]).items()
         ),
     )

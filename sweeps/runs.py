@@ -56,7 +56,17 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
     kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])
     for node in (kept, kept["pretrain"]) if kept["pretrain"]["recipe"] else (kept,):
         strip_places(node)
-    return {**kept, "init_from": stands_for(kept["init_from"])}
+    return {**kept, "init_from": stands_for(kept["init_from"]), **world(resolved)}
+
+
+def world(resolved: dict[str, Any]) -> dict[str, int]:
+    """Of generated text, which: results on two worlds are two results."""
+    sources = {resolved["data"]["source"], resolved["pretrain"].get("data", {}).get("source")}
+    if not sources & set(GENERATED):
+        return {}
+    from datamodules.miniature.lexicon import WORLD
+
+    return {"world": WORLD}
 
 
 def own_text(data: dict[str, Any]) -> Any:

@@ -19,9 +19,14 @@ from hydra.errors import (
     SearchPathException,
 )
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
-from datamodules.task import meant
+from datamodules.task import Refused, meant
 
 STDOUT = 1
 RESUME = "the same command with resume=true goes on"
@@ -107,9 +112,19 @@ def wrong_key(error: Exception) -> str | None:
         return unknown(str(cause.full_key), cause.parent_node)
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} cannot be read: it may be <key>=<value> ({first_line(error.message)})."
+    root = first_cause(error)
+    if isinstance(error, InterpolationResolutionError) and not isinstance(root, OmegaConfBaseException):
+        return str(root) if isinstance(root, Refused) else None  # a fault inside a resolver is the program's own
     if isinstance(error, ConfigCompositionException | SearchPathException | InterpolationResolutionError):
         return first_line(str(error))
     return None
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What an error was raised from, at the beginning."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def unknown(key: str, parent: object) -> str:

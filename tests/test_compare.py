@@ -115,6 +115,47 @@ def test_of_settings_that_follow_each_other_one_is_told_and_a_recipe_not_used_do
     assert {row.name: row.runs for row in rows} == {f"{start}0.0001": 2, f"{start}0.0003": 1}
 
 
+def from_scratch(
+    seed: int, value: float, init_from: str | None = None, file: str | None = None, lowercase: bool = True
+) -> dict:
+    text = {"tokenizer": {"file": file, "lowercase": lowercase}}
+    return record("scratch", seed, value, config={"seed": seed, "init_from": init_from, "data": {}, "text": text})
+
+
+def test_the_same_start_is_one_row_and_another_tokenizer_is_another(tmp_path: Path) -> None:
+    runs = [from_scratch(0, 50.0), from_scratch(1, 52.0, "scratch")]
+    runs += [from_scratch(0, 60.0, file="encoders/a"), from_scratch(0, 70.0, lowercase=False)]
+    rows = rows_of(read_records(leave(tmp_path, runs)))
+    assert sorted(row.scores for row in rows) == [(50.0, 52.0), (60.0,), (70.0,)]
+
+
+def test_a_run_done_once_more_is_no_further_replicate(tmp_path: Path) -> None:
+    runs = [from_scratch(0, 50.0), from_scratch(0, 52.0), from_scratch(1, 60.0)]
+    (row,) = rows_of(read_records(leave(tmp_path, runs)))
+    assert (row.runs, row.scores) == (3, (51.0, 60.0))
+
+
+def test_one_encoder_asked_again_by_probes_is_one_replicate(tmp_path: Path) -> None:
+    runs = [record("encoder x", seed, 60.0, checkpoint="none", encoder_fingerprint="x") for seed in range(3)]
+    (row,) = rows_of(read_records(leave(tmp_path, runs)))
+    assert (row.encoders, row.scores) == (1, (60.0,))
+
+
+def test_records_with_and_without_parts_are_one_row(tmp_path: Path) -> None:
+    new = from_scratch(1, 0.0) | {"headline": {"name": "accuracy", "value": 60.0, "parts": {"unseen": 55.0}}}
+    for number, runs in enumerate(([from_scratch(0, 50.0), new], [new, from_scratch(0, 50.0)])):
+        (tmp_path / f"{number}").mkdir(exist_ok=True)
+        whole, unseen = rows_of(read_records(leave(tmp_path / f"{number}", runs)))
+        assert sorted(whole.scores) == [50.0, 60.0]
+        assert unseen.scores == (55.0,)
+
+
+def test_a_difference_with_one_encoder_says_so(tmp_path: Path) -> None:
+    runs = [record(start, seed, 60.0 + seed) for start in ("scratch", "encoder x") for seed in range(3)]
+    lines = table(rows_of(read_records(leave(tmp_path, runs))))
+    assert lines[-1].endswith(", of one encoder")
+
+
 def test_one_run_a_row_has_no_interval(tmp_path: Path) -> None:
     lines = table(rows_of(read_records(leave(tmp_path, [record("scratch", 0, 60.0), record("encoder x", 0, 61.0)]))))
     assert "nan" not in " ".join(lines)
