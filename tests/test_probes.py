@@ -161,5 +161,5 @@ def test_an_objective_that_lays_out_no_gap_is_refused(data: Probes, tmp_path: Pa
 
 
 def test_only_the_miniature_has_probes(data: Probes, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"data\.source='hub' .* miniature, miniature-sweep"):
+    with pytest.raises(Refused, match=r"data\.source='hub' .* may be miniature\."):
         Probes("hub", data.subwords, data.gap, 64, 8, str(tmp_path))
