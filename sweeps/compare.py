@@ -4,9 +4,9 @@
     python -m sweeps.compare outputs/* --picture scores.svg  and the same as a picture
 
 Runs that differ in nothing but their seeds are one row. Where a row has several encoders, an encoder is what is drawn
-anew, and its fine-tunings count by their mean; else each run counts. Intervals are 95 % t intervals (of a difference
-Welch's, which does not assume equal spreads). They cover what was drawn anew and nothing else: rows that share one
-encoder say nothing about another pre-training of it.
+anew, and its fine-tunings count by their mean; else a seed is, and what was run twice counts by its mean. Intervals are
+95 % t intervals (of a difference Welch's, which does not assume equal spreads). They cover what was drawn anew and
+nothing else: rows that share one encoder say nothing about another pre-training of it.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from datamodules.task import Refused
+from sweeps.files import write_lines
 from sweeps.intervals import halfwidth, verdict, welch
 from sweeps.picture import draw
 from sweeps.rows import Row, read_records, rows_of
@@ -51,7 +52,7 @@ def report(folders: Sequence[str], file: Path) -> list[str]:
     except Refused:
         return []
     lines = table(rows)
-    file.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    write_lines(file.with_suffix(".md"), lines)
     draw(rows, file.with_suffix(".svg"))
     return [*lines, f"comparison: {file.with_suffix('.md')}, {file.with_suffix('.svg')}"]
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from datamodules.task import GENERATED
+
 WORDS = ("seen", "unseen")
 
 
@@ -22,11 +24,16 @@ def ladder(rungs: Mapping[str, float]) -> str:
     return " | ".join(f"{name} {value:.1f}" for name, value in rungs.items())
 
 
+def ladder_of(record: Mapping[str, Any]) -> str:
+    """What a record's ladder is called: those of the larger sizes are the small one's, learnt on fewer rows."""
+    is_larger = record["data"].partition("/")[0] in GENERATED.keys() - {"miniature"}
+    return "ladder of data.source=miniature" if is_larger else "ladder"
+
+
 def ladders(record: Mapping[str, Any]) -> list[str]:
     """A line for every ladder that a record's data has, after the score that it is to be read with."""
-    word = "ladder" if record["data"].partition("/")[0] == "miniature" else "ladder of data.source=miniature"
     return [
-        f"{metric.removeprefix('test_')} {percent(record, metric)}, {word}: {ladder(rungs)}"
+        f"{metric.removeprefix('test_')} {percent(record, metric)}, {ladder_of(record)}: {ladder(rungs)}"
         for metric, rungs in ceilings(record).items()
     ]
 

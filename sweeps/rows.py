@@ -1,6 +1,5 @@
 """Finished runs as the rows of a comparison: which runs belong together, and what is drawn anew in each."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from statistics import mean
 from typing import Any
 
 from datamodules.task import Refused, fingerprint
-from sweeps.ladders import ceilings, ladder
+from sweeps.files import read_record
+from sweeps.ladders import ceilings, ladder, ladder_of
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 from sweeps.settings import leaves, without
 
@@ -49,8 +49,7 @@ def read_records(folders: Iterable[str]) -> list[dict]:
     Raises:
         Refused: when there is none.
     """
-    files = [Path(folder) / "summary.json" for folder in folders]
-    records = [json.loads(file.read_text()) for file in files if file.is_file()]
+    records = [read_record(Path(folder)) for folder in folders if (Path(folder) / "summary.json").is_file()]
     records = [record for record in records if "selection" in record]
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")
@@ -127,7 +126,6 @@ def summed_up(name: str, digits: str, group: Sequence[dict], metric: str) -> Row
         by_encoder = len(encoders) > 1 or (encoders and record.get("checkpoint") == "none")
         if metric in found:
             drawn[record["encoder_fingerprint"] if by_encoder else record["config"]["seed"]].append(found[metric])
-    word = "ladder" if group[0].get("source", "miniature") == "miniature" else "ladder of data.source=miniature"
     return Row(
         data=group[0]["data"],
         metric=metric,
@@ -138,7 +136,7 @@ def summed_up(name: str, digits: str, group: Sequence[dict], metric: str) -> Row
         runs=len(group),
         collapsed=sum(bool(record["collapsed"]) for record in group),
         ladders=tuple(
-            f"{group[0]['data']}, {measured.removeprefix('test_')}, {word}: {ladder(rungs)}"
+            f"{group[0]['data']}, {measured.removeprefix('test_')}, {ladder_of(group[0])}: {ladder(rungs)}"
             for measured, rungs in ceilings(group[0]).items()
         ),
     )
