@@ -36,15 +36,27 @@ class CausalLM:
 
     def figures(self, rows: np.ndarray, batch: dict, vocabulary: Vocabulary) -> dict[str, float]:
         """Of what is predicted, the share that has at least half a block to be predicted from."""
-        asked = batch["next_positions"]
-        half = (batch["positions"][asked] + 1) * 2 >= batch["max_length"]
-        return {"half_context_share": half.float().mean().item()}
+        return {"half_context_share": half_context(batch)}
 
     def gap(self, vocabulary: Vocabulary, tokens: np.ndarray, first: int, stop: int) -> dict:
         """See `probes.Cloze`: only what stands to the left is seen, so what stands to the right is left out."""
         if first == 0:
             raise Refused("text.objective=CausalLM fills no gap that opens a text: there is nothing to its left.")
         return next_tokens([tokens[:stop]], first)
+
+
+def half_context(batch: dict) -> float:
+    """Of what is asked for, the share that has at least half of the longest sequence to its left."""
+    half = (batch["positions"][batch["next_positions"]] + 1) * 2 >= batch["max_length"]
+    return half.float().mean().item()
+
+
+def following(batch: dict) -> dict[str, torch.Tensor]:
+    """Of sequences that are read to their ends: each token but the first, asked for by the one before it."""
+    is_asked = torch.ones(len(batch["tokens"]), dtype=torch.bool)
+    is_asked[batch["offsets"][1:].long() - 1] = False
+    asked = is_asked.nonzero().squeeze(1)
+    return {"next_positions": asked, "next_labels": batch["tokens"][asked + 1]}
 
 
 def next_tokens(texts: Many[np.ndarray], first: int = 1) -> dict:

@@ -30,10 +30,11 @@ def ceilings(source: str, task: Task, asked: Sequence[str]) -> dict[str, Any]:
     if source not in GENERATED:
         return {}
     from datamodules.miniature import WORLD
+    from datamodules.miniature.tasks import STANDS_FOR
 
     kept = json.loads(FILE.read_text())
     assert (kept["world"], kept["seed"]) == (WORLD, MINIATURE_SEED), f"{FILE.name} is of another world"
-    ladders = kept["ladders"][task.name]
+    ladders = kept["ladders"][STANDS_FOR.get(task.name, task.name)]
     if task.name == PROBES:
         (name,) = task.test_sets
         return {"ceilings": {f"test_{name}/{measure(task)}/{part}": ladders[part] for part in asked}}
@@ -44,10 +45,10 @@ def parts(source: str, task: str, split: str) -> dict[str, list[int]]:
     """Row numbers by the words that decide them: seen in the training set, or unseen there; empty for real data."""
     if source not in GENERATED:
         return {}
-    from datamodules.miniature.tasks import made_rows
+    from datamodules.miniature.tasks import STANDS_FOR, made_rows
 
     found: dict[str, list[int]] = {"seen": [], "unseen": []}
-    for number, row in enumerate(made_rows(task, split, MINIATURE_SEED, GENERATED[source])):
+    for number, row in enumerate(made_rows(STANDS_FOR.get(task, task), split, MINIATURE_SEED, GENERATED[source])):
         found[row.tags["words"]].append(number)
     return found
 
@@ -57,9 +58,9 @@ def computed() -> Iterator[tuple[str, str, dict[str, float]]]:
     from datamodules.miniature import probe_ladder
     from datamodules.miniature.ladder import evaluation, rungs
     from datamodules.miniature.probes import CUES
-    from datamodules.miniature.tasks import TASKS
+    from datamodules.miniature.tasks import STANDS_FOR, TASKS
 
-    for task in TASKS:
+    for task in (*TASKS, *STANDS_FOR.values()):
         for split in evaluation(task):
             yield task, split, rungs(task, split, MINIATURE_SEED)
     for cue in CUES:

@@ -21,7 +21,9 @@ from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
 from datamodules.task import GENERATED, Refused, Task, real, whole
 from datamodules.tokenization import Subwords, id_type
+from datamodules.yardstick import Yardstick
 
+SHARDS = "shards-2"  # the layout's version: another one is prepared anew
 WAYS = {  # what to do about too few documents, for rows and for one's own files
     False: "it may have at least two, one a row",
     True: "data.documents says where they end (blank_line, line or file), and there may be at least two",
@@ -141,7 +143,7 @@ class Corpus(TextDataModule):
 
     def directory(self, split: str) -> Path:
         """Where a split's shards are."""
-        return self.tokens_dir / "shards" / split
+        return self.tokens_dir / SHARDS / split
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
@@ -151,11 +153,13 @@ class Corpus(TextDataModule):
             return
         vocabulary = self.vocabulary()
         train, held = Split(self.directory("train")), Split(self.directory("validation"))
+        self.held_out = held.sample()
         self.train_examples = CorpusExamples(train, self.objective, vocabulary, self.max_length, self.seed)
+        yardstick, same = Yardstick.of(self.load_tokenizer(), held), self.objective.yardstick()
         self.val_examples = CorpusExamples(
-            [held.sample()], self.objective.yardstick(), vocabulary, self.max_length, 0, self.validation_sequences
+            [self.held_out], same, vocabulary, self.max_length, 0, self.validation_sequences, yardstick
         )
-        self.card = {**describe(train, held, vocabulary), **self.train_examples.figures()}
+        self.card = {**describe(train, held, vocabulary, yardstick), **self.train_examples.figures()}
 
     def train_dataloader(self) -> BatchLoader | Passes | Curriculum:
         examples, total = self.train_examples, self.trainer.max_steps if self.trainer else -1

@@ -8,6 +8,7 @@ from datamodules.masking import generator
 from datamodules.objectives import Objective
 from datamodules.shards import Split, TokenizedCorpus
 from datamodules.tokenization import Vocabulary
+from datamodules.yardstick import Yardstick
 
 SAMPLE = 1000  # sequences that the data card looks at
 
@@ -34,9 +35,10 @@ class CorpusExamples:
         max_length: int,
         seed: int,
         limit: int | None = None,
+        yardstick: Yardstick | None = None,
     ) -> None:
         self.groups, self.objective, self.vocabulary = groups, objective, vocabulary
-        self.max_length, self.seed, self.limit = max_length, seed, limit
+        self.max_length, self.seed, self.limit, self.yardstick = max_length, seed, limit, yardstick
         self.epoch, self.group, self.rows = -1, -1, np.zeros((0, 5), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -61,7 +63,10 @@ class CorpusExamples:
     def batch(self, rows: np.ndarray, epoch: int) -> dict:
         number, group = self.place(epoch)
         keys = [(self.seed, number, int(row) + (group << 32)) for row in rows]
-        return self.objective.batch(self.corpus, self.vocabulary, self.rows[rows], keys)
+        batch = self.objective.batch(self.corpus, self.vocabulary, self.rows[rows], keys)
+        if self.yardstick and "next_labels" in batch:
+            batch["measured"] = {"causal_lm": self.yardstick(batch["next_labels"].numpy())}
+        return batch
 
     def figures(self) -> dict[str, float]:
         """What the objective makes of the text, measured on a fixed sample of the first epoch."""
@@ -72,13 +77,14 @@ class CorpusExamples:
         return {"fill_ratio": fill, **self.objective.figures(self.rows[sample], batch, self.vocabulary)}
 
 
-def describe(train: Split, held: Split, vocabulary: Vocabulary) -> dict:
-    """The data card: sizes, and the two lines that any masked-LM loss is read against (nats per token)."""
+def describe(train: Split, held: Split, vocabulary: Vocabulary, yardstick: Yardstick) -> dict:
+    """The data card: sizes, and the two lines that any loss per token is read against (nats)."""
     counts = train.histogram
     shares = counts[counts > 0] / counts.sum()
     return {
         **{name: train.total(name) for name in ("documents", "sentences", "words", "tokens")},
         "validation_tokens": held.total("tokens"),
+        **yardstick.card,
         "vocabulary": vocabulary.size,
         "vocabulary_used": int((counts > 0).sum()),
         "unknown_share": float(counts[vocabulary.unk] / counts.sum()),

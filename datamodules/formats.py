@@ -5,13 +5,14 @@ attention is one dense call per length.
 """
 
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from datamodules.task import OBJECTIVES, Task, one_of
 from datamodules.tokenization import Vocabulary
 
 
@@ -23,12 +24,14 @@ class Sequence:
         tokens, segments: (n,) integers.
         summary: the position that stands for the whole sequence.
         example: the number, within the batch, of the example that it belongs to.
+        choice: which of the example's choices it is.
     """
 
     tokens: np.ndarray
     segments: np.ndarray
     summary: int = 0
     example: int = 0
+    choice: int = 0
 
 
 @dataclass
@@ -54,6 +57,7 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
         "segments": torch.from_numpy(np.concatenate([sequences[i].segments for i in order]).astype(np.int64)),
         "offsets": torch.from_numpy(offsets),
         "example": torch.tensor([sequences[i].example for i in order]),
+        "choice": torch.tensor([sequences[i].choice for i in order]),
         "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
         "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
         "max_length": lengths[-1],
@@ -91,39 +95,50 @@ def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
     return [part[:length] for part, length in zip(parts, lengths, strict=True)]
 
 
+def choices(fields: list[np.ndarray], task: Task) -> list[list[np.ndarray]]:
+    """The texts of each choice: of a sentence, a beginning and its ends the sentence and a whole second one."""
+    if task.kind != "choice":
+        return [fields]
+    sentence, beginning, *ends = fields
+    return [[sentence, np.concatenate([beginning, end])] for end in ends]
+
+
 class SequencePair:
-    """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP]."""
+    """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP].
+
+    Args:
+        objective: the model's. [CLS] stands for a sequence; of `ltr`, where it has seen nothing, the last [SEP] does.
+    """
+
+    def __init__(self, objective: str = "masked_lm") -> None:
+        self.is_causal = one_of("text.format.objective", objective, OBJECTIVES) == "ltr"
+
+    def asked(self, task: Task) -> Task:
+        """The task as this layout puts it to a model: the same."""
+        return task
 
     def sequences(
-        self, vocabulary: Vocabulary, fields: list[np.ndarray], max_length: int, example: int = 0
+        self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0
     ) -> list[Sequence]:
-        """The sequences of one example, each of at most `max_length`, from the token ids of its one or two texts."""
-        fields = truncate_longest(fields, max_length - 1 - len(fields))
-        return [pack_pair(vocabulary, fields[0], fields[1] if len(fields) > 1 else None, example)]
+        """The sequences, each of at most `task.max_length`, of one or two texts' token ids."""
+        texts = truncate_longest(texts, task.max_length - 1 - len(texts))
+        sequence = pack_pair(vocabulary, texts[0], texts[1] if len(texts) > 1 else None, example)
+        return [replace(sequence, summary=len(sequence.tokens) - 1) if self.is_causal else sequence]
 
-    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], max_length: int) -> dict:
+    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:
         """Examples' token ids -> a batch; `index` numbers the examples from 0."""
-        laid_out = [s for i, fields in enumerate(examples) for s in self.sequences(vocabulary, fields, max_length, i)]
+        laid_out = [
+            replace(sequence, choice=choice)
+            for i, fields in enumerate(examples)
+            for choice, texts in enumerate(choices(fields, task))
+            for sequence in self.sequences(vocabulary, texts, task, i)
+        ]
         batch = ragged(laid_out, len(examples)).batch
         batch["index"] = torch.arange(len(examples))
         batch["counts"] = {"task": len(examples)}
         return batch
 
-    def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], max_length: int) -> dict:
-        """Raw texts, one or two an example -> a batch."""
+    def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task) -> dict:
+        """Raw texts, in the task's columns -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
-        ids = [
-            [np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64) for text in example]
-            for example in examples
-        ]
-        return self.batch(vocabulary, ids, max_length)
-
-
-class LastToken(SequencePair):
-    """For a model that reads from left to right: text, or text and other text, and what has been read at the end."""
-
-    def sequences(
-        self, vocabulary: Vocabulary, fields: list[np.ndarray], max_length: int, example: int = 0
-    ) -> list[Sequence]:
-        tokens = np.concatenate(truncate_longest(fields, max_length))
-        return [plain(tokens if len(tokens) else np.array([vocabulary.unk]), example)]
+        return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)

@@ -1,4 +1,4 @@
-"""GLUE (Wang et al. 2019): nine tasks, one data module; a task is a row of `glue_tasks.TASKS`.
+"""GLUE (Wang et al. 2019) and SWAG: ten tasks, one data module; a task is a row of `glue_tasks.ALL_TASKS`.
 
 The published validation sets are our test sets. What has to be chosen (the epoch, a learning rate) is chosen on a
 tenth of the training set, fixed by a hash of the text: `selection: holdout`. `selection: paper` chooses on the
@@ -24,17 +24,16 @@ from datamodules.masking import generator
 from datamodules.task import GENERATED, Refused, one_of, real, whole
 from datamodules.tokenization import Subwords, encode_all
 
-REPOSITORY = "nyu-mll/glue"
 SUBSET = 1  # the last part of a random key, apart from the loader's (seed, epoch, 0)
 COUNTED = "a whole number from {}, or null for all"
 SELECTIONS = {"holdout": "selected on a tenth of train", "paper": "selected on dev"}
 
 
 class Glue(TextDataModule):
-    """One task of GLUE.
+    """One task of GLUE, or SWAG.
 
     Args:
-        task: a key of TASKS.
+        task: a key of ALL_TASKS.
         format: lays an example out as sequences; the model's yaml chooses it.
         max_length: tokens of a sequence, special ones included; longer texts are cut.
         selection: `holdout` | `paper`, see above.
@@ -66,9 +65,12 @@ class Glue(TextDataModule):
         self.layout, self.max_length = format, whole("data.max_length", max_length, 8)
         further = (ceilings.measure(self.row),) if self.source in GENERATED else ()  # the metric of its ladder
         metrics = tuple(dict.fromkeys((*self.row.metrics, *further)))
-        self.task = replace(self.row, max_length=max_length, metrics=metrics)
+        self.task = format.asked(replace(self.row, max_length=max_length, metrics=metrics))
         self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
+        if not self.task.trains:
+            self.checkpoint = "none"
+            self.selection = f"threshold {self.selection}" if self.task.kind == "threshold" else "nothing is trained"
         self.hand_in = one_of("data.submission", submission, (True, False))
         self.train_examples = train_examples
         if train_examples is not None:
@@ -84,7 +86,8 @@ class Glue(TextDataModule):
     def has(self, one: ServerSet) -> bool:
         """Whether the source has a set. A task has to be there; a further configuration may be missing."""
         try:
-            return one.split in sources.available_splits(self.source, REPOSITORY, one.config or self.row.name)
+            config = one.config or self.row.configuration
+            return one.split in sources.available_splits(self.source, self.row.repository, config)
         except Refused:
             if not one.config:
                 raise
@@ -93,21 +96,23 @@ class Glue(TextDataModule):
     @property
     def sets(self) -> dict[str, tuple[str, str]]:
         """Everything to read: name -> configuration and split. The training set, the test sets, the server's."""
-        own = {name: (self.row.name, name) for name in (self.row.train, *self.row.test_sets)}
-        return own | {one.name: (one.config or self.row.name, one.split) for one in self.server_sets}
+        own = self.row.configuration
+        labelled = {name: (own, name) for name in (self.row.train, *self.row.test_sets)}
+        return labelled | {one.name: (one.config or own, one.split) for one in self.server_sets}
 
     def identity(self) -> dict:
-        splits = [split for config, split in self.sets.values() if config == self.row.name]
+        repository, own = self.row.repository, self.row.configuration
+        splits = [split for config, split in self.sets.values() if config == own]
         further = {
-            one.config: sources.identity(self.source, REPOSITORY, one.config, [one.split])
+            one.config: sources.identity(self.source, repository, one.config, [one.split])
             for one in self.server_sets
             if one.config
         }
-        return {**sources.identity(self.source, REPOSITORY, self.row.name, splits), **further}
+        return {**sources.identity(self.source, repository, own, splits), **further}
 
     def read(self, name: str) -> Any:
         """Checked rows of a set."""
-        where = (self.source, REPOSITORY, *self.sets[name])
+        where = (self.source, self.row.repository, *self.sets[name])
         rows = sources.load_rows(*where)
         labelled = name not in {one.name for one in self.server_sets}
         check_rows(rows, self.row, sources.place(*where), labelled)
@@ -148,7 +153,7 @@ class Glue(TextDataModule):
             Refused: when `train_examples` is more than there are.
         """
         held = self.held_out()
-        rows = np.arange(len(held)) if self.selection == SELECTIONS["paper"] else np.flatnonzero(~held)
+        rows = np.arange(len(held)) if self.selection.endswith(SELECTIONS["paper"]) else np.flatnonzero(~held)
         if self.train_examples is None:
             return rows
         if self.train_examples > len(rows):
@@ -165,12 +170,12 @@ class Glue(TextDataModule):
         vocabulary = self.vocabulary()
 
         def examples(name: str, rows: np.ndarray | None = None) -> GlueExamples:
-            batch = partial(self.layout.batch, vocabulary, max_length=self.max_length)
+            batch = partial(self.layout.batch, vocabulary, task=self.task)
             return GlueExamples(self.tokens_dir / name, self.row, batch, rows)
 
         self.tests = [examples(name) for name in self.row.test_sets]
         self.train = examples(self.row.train, self.training_rows())
-        paper = self.selection == SELECTIONS["paper"]
+        paper = self.selection.endswith(SELECTIONS["paper"])
         self.val = self.tests[0] if paper else examples(self.row.train, np.flatnonzero(self.held_out()))
         self.unlabelled = {one.name: examples(one.name) for one in self.server_sets}
         self.card = {
@@ -198,8 +203,10 @@ class Glue(TextDataModule):
         return [self.eval_loader(examples) for examples in self.unlabelled.values()]
 
     def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
-        """A file for the GLUE server: a header, then row number and label (or score, within 0 and 5)."""
+        """A file for the server: a header, then row number and label (or score, within 0 and 5)."""
         (file,) = [one.file for one in self.row.server_sets if one.name == name]
+        if self.row.kind == "choice":  # as the authors' own csv_predict.py writes it
+            return file, [",pred", *(f"{i},{int(answer)}" for i, answer in enumerate(answers))]
         if not self.task.labels:
             words = [f"{min(max(float(answer), 0.0), 5.0):.3f}" for answer in answers]
         elif self.task.name in ("cola", "sst2", "mrpc", "qqp", "wnli"):  # the original files have numbers there

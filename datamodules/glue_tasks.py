@@ -1,4 +1,4 @@
-"""GLUE's nine tasks as nine rows of a table, the check of a data set's rows, and the tenth that choices are made on.
+"""GLUE's nine tasks as nine rows of a table, SWAG as one more; the check of a data set's rows, and the tenth of train.
 
 A task's validation set, whose labels are public, is our *test* set: what has to be chosen (learning rate, epochs) is
 chosen on a fixed tenth of train, `holdout_mask`.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datamodules.sources import GLUE, SWAG
 from datamodules.task import Refused, Task, one_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ UNLABELLED = -1  # the hub's label where the true one is not public
 
 @dataclass(frozen=True)
 class ServerSet:
-    """A set whose labels only the GLUE server has.
+    """A set whose labels only the publishers' server has.
 
     Attributes:
         file: the server's name for the predictions.
@@ -46,16 +47,29 @@ class GlueTask(Task):
 
     Attributes:
         train: the split that is trained on.
-        server_sets: what is predicted for the GLUE server, as far as a source has it.
+        server_sets: what is predicted for the server, as far as a source has it.
         may_be_empty: columns in which the published data has empty texts.
+        repository, config: where the hub has it; config empty: as the task is called.
     """
 
     train: str = "train"
     server_sets: tuple[ServerSet, ...] = ()
     may_be_empty: tuple[str, ...] = ()
+    repository: str = GLUE
+    config: str = ""
+
+    @property
+    def configuration(self) -> str:
+        """Of the repository, the one with the task's own splits."""
+        return self.config or self.name
+
+    @property
+    def public_name(self) -> str:
+        """What results on the published data are called: "glue/rte"; a data set of one task has no second word."""
+        return f"glue/{self.name}" if self.repository == GLUE else self.name
 
 
-def _task(name: str, columns: str, labels: str, metrics: str, file: str) -> GlueTask:
+def _task(name: str, columns: str, labels: str, metrics: str, file: str, symmetric: bool = False) -> GlueTask:
     """A row from blank-separated names; the first metric is the headline; without label names it is a regression."""
     return GlueTask(
         name,
@@ -66,6 +80,7 @@ def _task(name: str, columns: str, labels: str, metrics: str, file: str) -> Glue
         headline=metrics.split()[0],
         columns=tuple(columns.split()),
         server_sets=(ServerSet(file),),
+        symmetric=symmetric,
     )
 
 
@@ -86,8 +101,18 @@ def _mnli() -> GlueTask:
 
 def _qqp() -> GlueTask:
     """A few of its questions are empty in the published files."""
-    task = _task("qqp", "question1 question2", "not_duplicate duplicate", "f1 accuracy", "QQP.tsv")
+    task = _task("qqp", "question1 question2", "not_duplicate duplicate", "f1 accuracy", "QQP.tsv", True)
     return replace(task, may_be_empty=task.columns)
+
+
+def _swag() -> GlueTask:
+    """Zellers et al. 2018: which of four endings goes on. No text is empty: its authors made rows of longer ones only.
+
+    An answer is the name of an ending's column; the hub calls the labels 0 to 3.
+    """
+    endings = "ending0 ending1 ending2 ending3"
+    task = _task("swag", f"sent1 sent2 {endings}", endings, "accuracy", "SWAG.csv")
+    return replace(task, kind="choice", repository=SWAG, config="regular")
 
 
 _PAIR = "sentence1 sentence2"
@@ -96,15 +121,16 @@ _PAIR = "sentence1 sentence2"
 _ROWS = (
     _task("cola", "sentence", "unacceptable acceptable", "matthews", "CoLA.tsv"),
     _task("sst2", "sentence", "negative positive", "accuracy", "SST-2.tsv"),
-    _task("mrpc", _PAIR, "not_equivalent equivalent", "f1 accuracy", "MRPC.tsv"),
-    _task("stsb", _PAIR, "", "spearman pearson", "STS-B.tsv"),
+    _task("mrpc", _PAIR, "not_equivalent equivalent", "f1 accuracy", "MRPC.tsv", symmetric=True),
+    _task("stsb", _PAIR, "", "spearman pearson", "STS-B.tsv", symmetric=True),
     _qqp(),
     _mnli(),
     _task("qnli", "question sentence", "entailment not_entailment", "accuracy", "QNLI.tsv"),
     _task("rte", _PAIR, "entailment not_entailment", "accuracy", "RTE.tsv"),
     _task("wnli", _PAIR, "not_entailment entailment", "accuracy", "WNLI.tsv"),
 )
-TASKS: dict[str, GlueTask] = {task.name: task for task in _ROWS}
+TASKS: dict[str, GlueTask] = {task.name: task for task in _ROWS}  # GLUE's nine
+ALL_TASKS = TASKS | {"swag": _swag()}
 
 
 def task_of(name: str) -> GlueTask:
@@ -118,9 +144,9 @@ def task_of(name: str) -> GlueTask:
             if one.config and one.config == name:
                 raise Refused(
                     f"data.task={name!r} is not possible: it has no training set, and data.task={task.name} predicts "
-                    f"it ({one.file}); it may be {', '.join(TASKS)}."
+                    f"it ({one.file}); it may be {', '.join(ALL_TASKS)}."
                 )
-    return TASKS[one_of("data.task", name, TASKS)]
+    return ALL_TASKS[one_of("data.task", name, ALL_TASKS)]
 
 
 def holdout_mask(rows: Sequence[str], share: float = 0.1) -> np.ndarray:
@@ -176,8 +202,9 @@ def _check_texts(column: "pa.ChunkedArray", where: str, may_be_empty: bool) -> N
 
 
 def _check_label_names(names: Sequence[str] | None, task: GlueTask, where: str) -> None:
-    if names is not None and list(names) != list(task.labels):
-        raise Refused(f"{where}: its labels are {list(names)}, and those of {task.name} are {list(task.labels)}.")
+    wanted = [str(number) for number in range(task.num_labels)] if task.kind == "choice" else list(task.labels)
+    if names is not None and list(names) != wanted:
+        raise Refused(f"{where}: its labels are {list(names)}, and those of {task.name} are {wanted}.")
 
 
 def _check_labels(column: "pa.ChunkedArray", task: GlueTask, where: str, labelled: bool) -> None:

@@ -1,23 +1,24 @@
-"""What a model is pre-trained on: how a corpus is cut into sequences, and how they are corrupted.
+"""What a model is pre-trained on: a corpus's sequences (`segments.py`), and what of them is asked for.
 
 Everything drawn is a pure function of (seed, epoch, document or sequence), so that a run resumes exactly and any number
-of processes sees the same data. Reference: create_pretraining_data.py of BERT's release; RoBERTa's Table 2 for the
-formats without next sentences.
+of processes sees the same data.
 """
 
 import random
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
 from typing import Protocol, Self
 
 import numpy as np
 import torch
 
 from datamodules import formats
+from datamodules.causal import following, half_context, next_tokens
 from datamodules.masking import Masking, generator
+from datamodules.segments import Row, full_sentences, segment_pairs
 from datamodules.shards import TokenizedCorpus
-from datamodules.task import Refused, one_of, real
+from datamodules.task import OBJECTIVES, Refused, one_of, real
 from datamodules.tokenization import Vocabulary
 
 
@@ -41,102 +42,15 @@ class Objective(Protocol):
         ...
 
 
-# A row of a plan: [first, stop) of segment A and of segment B in `tokens`, and 1 if B is random. No B: first = stop.
-Row = tuple[int, int, int, int, int]
-
-
-def truncate_pair(a: list[int], b: list[int], room: int, rng: random.Random) -> None:
-    """Drop tokens of the longer [first, stop) span, in front or at the back with equal chance, until both fit."""
-    while (a[1] - a[0]) + (b[1] - b[0]) > room:
-        longer = a if a[1] - a[0] > b[1] - b[0] else b
-        if rng.random() < 0.5:
-            longer[0] += 1
-        else:
-            longer[1] -= 1
-
-
-def random_segment(corpus: TokenizedCorpus, document: int, length: int, rng: random.Random) -> list[int]:
-    """Sentences from a random place of another document, up to `length` tokens or its end.
-
-    Ten draws try to find another document; the last one is taken even if it is the same. `corpus` is what is planned at
-    once, one group of a large corpus.
-    """
-    other = document
-    for _ in range(10):
-        other = rng.randrange(len(corpus))
-        if other != document:
-            break
-    starts = corpus.starts(other)
-    first = rng.randrange(len(starts) - 1)
-    stop = first + 1
-    while stop < len(starts) - 1 and starts[stop] - starts[first] < length:
-        stop += 1
-    return [starts[first], starts[stop]]
-
-
-def segment_pairs(
-    corpus: TokenizedCorpus, document: int, room: int, rng: random.Random, short: float, balanced: bool
-) -> Iterator[Row]:
-    """A document's pairs of segments, B following A or random (create_instances_from_document).
-
-    A chunk closes when it reaches the document's target length or the document ends. Its first sentences are A. A chunk
-    of one sentence always, others half of the time, get a random B, and their unused sentences go back. So more than
-    half of all pairs are random; `balanced` draws the others, and where need be takes a second sentence, such that a
-    document's pairs even out.
-    """
-    starts = corpus.starts(document)
-    last, lead = len(starts) - 1, 0  # lead: following pairs minus random ones
-    target = rng.randint(2, room) if rng.random() < short else room
-    first = stop = 0
-    while stop < last:
-        stop += 1
-        wants_two = balanced and lead < 0 and stop - first == 1
-        if stop < last and (starts[stop] - starts[first] < target or wants_two):
-            continue
-        middle = first + (rng.randint(1, stop - first - 1) if stop - first >= 2 else 1)
-        coin = rng.random() < 0.5 if not balanced or lead == 0 else lead > 0
-        is_random = stop - first == 1 or coin
-        a = [starts[first], starts[middle]]
-        b = [starts[middle], starts[stop]]
-        if is_random:
-            b = random_segment(corpus, document, target - (a[1] - a[0]), rng)
-            stop = middle
-        lead += -1 if is_random else 1
-        truncate_pair(a, b, room, rng)
-        yield a[0], a[1], b[0], b[1], int(is_random)
-        first = stop
-
-
-def full_sentences(corpus: TokenizedCorpus, room: int, cross: bool) -> Iterator[Row]:
-    """Whole sentences packed up to `room` tokens, across documents or not; a sentence longer than that is cut.
-
-    Crossing a document's end costs one token, for the [SEP] that marks it.
-    """
-    first = stop = length = 0
-    for document in range(len(corpus)):
-        starts = corpus.starts(document)
-        for begin, end in pairwise(starts):
-            boundary = int(begin == starts[0] and begin > first)
-            if stop > first and (length + boundary + end - begin > room or (boundary and not cross)):
-                yield first, stop, stop, stop, 0
-                first = stop = begin
-                length = boundary = 0
-            length += boundary + end - begin
-            stop = end
-            if length > room:  # only a sentence that is too long by itself
-                yield first, first + room, stop, stop, 0
-                first, length = stop, 0
-    if stop > first:
-        yield first, stop, stop, stop, 0
-
-
 PAIRS = ("segment_pair", "full_sentences", "doc_sentences")
 
 
 class MaskedLanguageModel:
-    """BERT's objective: masked tokens, and next sentences where the model has that head.
+    """BERT's objective: masked tokens, and next sentences where the model has that head; or its ablation, `ltr`.
 
     Args:
+        objective: `masked_lm` | `ltr`: of the same sequences each token from those before it (Table 5). Then nothing is
+            masked, and what is said of masking does not count.
         nsp: whether the model has the next-sentence task; needs pairs: segment_pair.
         pairs: `segment_pair` (BERT; also without nsp, as in its Table 5), `full_sentences`, `doc_sentences` (RoBERTa).
         masking: "mask/same/random" in percent of the chosen tokens.
@@ -159,7 +73,9 @@ class MaskedLanguageModel:
         short_probability: float = 0.1,
         nsp_sampler: str = "reference",
         dupe_factor: int = 0,
+        objective: str = "masked_lm",
     ) -> None:
+        self.objective = one_of("text.objective.objective", objective, OBJECTIVES)
         self.nsp = one_of("text.objective.nsp", nsp, (True, False))
         self.pairs = one_of("text.objective.pairs", pairs, PAIRS)
         if nsp and pairs != "segment_pair":
@@ -175,8 +91,8 @@ class MaskedLanguageModel:
         self.masking = Masking(masking_rate, masking, mask_counting, max_predictions, random_words, whole_word)
 
     def yardstick(self) -> "MaskedLanguageModel":
-        """The same sequences, always masked 15 %, 80/10/10."""
-        return MaskedLanguageModel(self.nsp, self.pairs)
+        """The same sequences; if masked, always 15 %, 80/10/10."""
+        return MaskedLanguageModel(self.nsp, self.pairs, objective=self.objective)
 
     def drawn(self, epoch: int) -> int:
         """The epoch whose draws are used."""
@@ -199,11 +115,14 @@ class MaskedLanguageModel:
 
     def figures(self, rows: np.ndarray, batch: dict, vocabulary: Vocabulary) -> dict[str, float]:
         """Of pairs, the share of random ones; of all tokens, the share to predict, and what stands in their place."""
+        pairs = {"not_next_share": float(rows[:, 4].mean())} if self.pairs == "segment_pair" else {}
+        if self.objective == "ltr":
+            return {**pairs, "half_context_share": half_context(batch)}
         labels = batch["masked_labels"]
         seen = batch["tokens"][batch["masked_positions"]]
         masked, same = ((seen == other).float().mean().item() for other in (vocabulary.mask, labels))
         return {
-            **({"not_next_share": float(rows[:, 4].mean())} if self.pairs == "segment_pair" else {}),
+            **pairs,
             "masked_share": len(labels) / len(batch["tokens"]),
             "chosen_mask_share": masked,
             "chosen_same_share": same,
@@ -221,13 +140,15 @@ class MaskedLanguageModel:
 
     def batch(self, corpus: TokenizedCorpus, vocabulary: Vocabulary, rows: np.ndarray, keys: Sequence[tuple]) -> dict:
         """See `Objective.batch`: `keys` are (seed, epoch, number of the sequence)."""
-        sequences, masked = [], []
-        for place, (row, (seed, epoch, index)) in enumerate(zip(rows, keys, strict=True)):
-            sequence = self.lay_out(corpus, vocabulary, row)
+        sequences = [replace(self.lay_out(corpus, vocabulary, row), example=place) for place, row in enumerate(rows)]
+        if self.objective == "ltr":
+            batch = formats.ragged(sequences, len(sequences)).batch
+            asked = following(batch)
+            return {**batch, **asked, "counts": {"causal_lm": len(asked["next_labels"])}}
+        masked = []
+        for sequence, (seed, epoch, index) in zip(sequences, keys, strict=True):
             rng = generator(seed, self.drawn(epoch), index)
             sequence.tokens, positions, labels = self.masking.corrupt(sequence.tokens, vocabulary, rng)
-            sequence.example = place
-            sequences.append(sequence)
             masked.append((positions, labels))
         ragged = formats.ragged(sequences, len(sequences))
         batch = ragged.batch
@@ -241,7 +162,9 @@ class MaskedLanguageModel:
         return batch
 
     def gap(self, vocabulary: Vocabulary, tokens: np.ndarray, first: int, stop: int) -> dict:
-        """See `probes.Cloze`: every piece of the gap is masked at once, and both sides are seen."""
+        """See `probes.Cloze`: every piece of the gap is masked at once, and both sides are seen; of `ltr` the left."""
+        if self.objective == "ltr":
+            return next_tokens([np.concatenate([[vocabulary.cls], tokens[:stop]])], first + 1)
         sequence = formats.pack_pair(vocabulary, tokens, None)
         sequence.tokens[first + 1 : stop + 1] = vocabulary.mask  # after [CLS]
         batch = {**formats.ragged([sequence], 1).batch, "counts": {"masked_lm": stop - first}}

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from datamodules.shards import ShardWriter
 from datamodules.tokenization import encode_all
+from datamodules.yardstick import Pieces
 
 T = TypeVar("T")
 BATCH_CHARACTERS = 1 << 18  # of the documents that a process gets at a time
@@ -37,22 +39,22 @@ class Cut:
         ids: (T,) of all documents, end to end.
         sentences: (S,) tokens of each sentence.
         documents: (D,) sentences of each document.
-        words: (D,) white-space separated words of each document.
+        counts: (D, 3) of each document, as shards.COUNTED names them.
     """
 
     ids: np.ndarray
     sentences: np.ndarray
     documents: np.ndarray
-    words: np.ndarray
+    counts: np.ndarray
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        """Each document: its ids, the lengths of its sentences, its words."""
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Each document: its ids, the lengths of its sentences, its counts."""
         first = begin = 0
-        for count, words in zip(self.documents.tolist(), self.words.tolist(), strict=True):
-            sentences = self.sentences[first : first + count]
+        for number, counts in zip(self.documents.tolist(), self.counts, strict=True):
+            sentences = self.sentences[first : first + number]
             end = begin + int(sentences.sum())
-            yield self.ids[begin:end], sentences, words
-            first, begin = first + count, end
+            yield self.ids[begin:end], sentences, counts
+            first, begin = first + number, end
 
 
 @dataclass
@@ -63,16 +65,23 @@ class Cutter:
     split: Callable[[str], list[str]]  # a document's sentences
     dtype: type[np.integer]  # of an id
 
+    @cached_property
+    def measure(self) -> Pieces:
+        return Pieces(self.tokenizer)
+
     def __call__(self, texts: list[str]) -> Cut:
         split = [self.split(text) for text in texts]
         owners = np.repeat(np.arange(len(texts)), [len(sentences) for sentences in split])
         ids = list(encode_all(self.tokenizer, chain.from_iterable(split), dtype=self.dtype))
+        unknown = self.measure.unknown_bytes(chain.from_iterable(split), ids)
+        words = [len(sentence.split()) for sentence in chain.from_iterable(split)]
+        counted = (words, unknown, self.measure.is_stopped(ids))
         lengths = np.array([len(one) for one in ids], dtype=np.intc)
         return Cut(
             np.concatenate([np.zeros(0, self.dtype), *ids]),
             lengths[lengths > 0],
             np.bincount(owners[lengths > 0], minlength=len(texts)),
-            np.array([sum(len(sentence.split()) for sentence in sentences) for sentences in split]),
+            np.stack([np.bincount(owners, each, len(texts)).astype(np.int64) for each in counted], axis=1),
         )
 
 

@@ -19,6 +19,9 @@ import numpy as np
 
 SHARD_TOKENS = 1 << 23  # a shard closes with the document that reaches this: what a stopped preparation may lose
 GROUP_TOKENS = 1 << 27  # tokens that training plans and shuffles at once, at most
+# Of each document beside its tokens: white-space separated words; bytes that no token tells, sentences that end with a
+# full stop (yardstick.py).
+COUNTED = ("words", "unknown_bytes", "stopped_sentences")
 
 
 class Tokens(Protocol):
@@ -103,7 +106,7 @@ class Split:
         return self.index["shards"]
 
     def total(self, name: str) -> int:
-        """Of all shards: documents, sentences, words or tokens."""
+        """Of all shards: documents, sentences, tokens, or one of COUNTED."""
         return sum(shard[name] for shard in self.shards)
 
     @property
@@ -143,13 +146,13 @@ class ShardWriter:
         self.resume: int = self.shards[-1]["stop"] if self.shards else 0
         self.open: OpenShard | None = None
 
-    def add(self, number: int, ids: np.ndarray, sentences: np.ndarray, words: int) -> None:
-        """A document, with the lengths of its sentences; one without tokens is left out."""
+    def add(self, number: int, ids: np.ndarray, sentences: np.ndarray, counts: np.ndarray) -> None:
+        """A document, see `preparation.Cut`; one without tokens is left out."""
         if len(ids) == 0:
             return
         if self.open is None:
             self.open = OpenShard(shard_of(self.directory, len(self.shards), ".partial"))
-        self.open.add(ids, sentences, words)
+        self.open.add(ids, sentences, counts)
         if self.open.tokens >= SHARD_TOKENS:
             self.close(number + 1)
 
@@ -178,16 +181,16 @@ class OpenShard:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.folder, self.tokens, self.words = folder, 0, 0
+        self.folder, self.tokens, self.counts = folder, 0, np.zeros(len(COUNTED), dtype=np.int64)
         self.sentences, self.documents = array("i"), array("i")
         self.file: BinaryIO = (folder / "tokens.bin").open("wb")
 
-    def add(self, ids: np.ndarray, sentences: np.ndarray, words: int) -> None:
+    def add(self, ids: np.ndarray, sentences: np.ndarray, counts: np.ndarray) -> None:
         self.file.write(ids.tobytes())
         self.sentences.frombytes(sentences.astype(np.intc).tobytes())
         self.documents.append(len(sentences))
         self.tokens += len(ids)
-        self.words += words
+        self.counts += counts
 
     def write(self, dtype: str, vocabulary: int) -> dict[str, int]:
         """What stands beside the tokens; the counts."""
@@ -200,7 +203,7 @@ class OpenShard:
                 histogram += np.bincount(part, minlength=vocabulary)
         np.save(self.folder / "histogram.npy", histogram)
         sizes = {"documents": len(self.documents), "sentences": len(self.sentences)}
-        return {**sizes, "words": self.words, "tokens": self.tokens}
+        return {**sizes, "tokens": self.tokens, **dict(zip(COUNTED, self.counts.tolist(), strict=True))}
 
 
 def shard_of(directory: Path, number: int, suffix: str = "") -> Path:

@@ -20,7 +20,7 @@ from datamodules.text_files import mark_of
 if TYPE_CHECKING:
     import datasets
 
-GLUE = "nyu-mll/glue"
+GLUE, SWAG = "nyu-mll/glue", "allenai/swag"
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
 MINIATURE_SEED = 0
 
@@ -212,11 +212,19 @@ def _miniature_splits(table: _Table) -> list[str]:
     from datamodules import miniature
 
     size = GENERATED[table.source]
-    if table.repository != GLUE:
+    if table.repository not in (GLUE, SWAG):
         return list(miniature.DOCUMENTS[size])
-    if table.config not in miniature.BUILDERS:
+    task = _miniature_task(table)
+    if task not in miniature.BUILDERS:
         raise table.refused(f"its configurations are {', '.join(miniature.BUILDERS)}")
-    return list(miniature.split_sizes(table.config, size))
+    return list(miniature.split_sizes(task, size))
+
+
+def _miniature_task(table: _Table) -> str | None:
+    """Which of the miniature's tasks stands for a configuration: of the same name, but for SWAG's."""
+    from datamodules.miniature.tasks import STANDS_FOR
+
+    return STANDS_FOR["swag"] if table.repository == SWAG else table.config
 
 
 def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
@@ -225,8 +233,8 @@ def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
     from datamodules import miniature
 
     size = GENERATED[table.source]
-    if table.repository == GLUE and table.config:
-        return datasets.Dataset.from_list(miniature.glue(table.config, split, MINIATURE_SEED, size))
+    if table.repository in (GLUE, SWAG) and (task := _miniature_task(table)):
+        return datasets.Dataset.from_list(miniature.glue(task, split, MINIATURE_SEED, size))
     texts = datasets.IterableDataset.from_generator(
         lambda: ({"text": text} for text in miniature.documents(split, MINIATURE_SEED, size)),
         features=datasets.Features({"text": datasets.Value("string")}),

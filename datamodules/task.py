@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# Kinds of tasks that are asked of a pre-trained model: which candidate is likeliest, or whether one is likely enough.
+ASKED = ("probes", "threshold")
+OBJECTIVES = ("masked_lm", "ltr")  # of BERT, and of how its text is read: from both sides, or from left to right
 GENERATED = {"miniature": "demo", "miniature-sweep": "sweep", "miniature-gpu": "gpu"}  # by data.source: its size
 
 
@@ -64,15 +67,17 @@ class Task:
 
     Attributes:
         name: as the data set's publishers write it in lower case: "rte", "corpus".
-        kind: "pretraining"; "probes", which ask a pre-trained model and train nothing; or what chooses a head,
-            "classification" or "regression" (`lightning_modules.heads.HEADS`).
+        kind: "pretraining"; one of ASKED, which ask a pre-trained model and train nothing; or what chooses a head,
+            "classification", "regression" or "choice" (`lightning_modules.heads.HEADS`).
         num_labels: width of the classifier's output; 1 for a regression, 0 for pre-training.
         labels: label names in the order of their numbers (the hub's order).
         metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
         headline: the one metric (of the first test set) that comparisons read as `score`, times 100.
         test_sets: names of the evaluation sets in loader order ("validation_matched", "validation_mismatched").
         max_length: tokens of its longest sequence; 0 where that is not known.
-        columns: names of an example's texts, in the order in which a pair is read; none where it has no such texts.
+        columns: names of an example's texts, in the order in which a pair is read; none where it has no such texts. Of
+            a choice: a sentence, the beginning of the next, and its possible ends.
+        symmetric: whether a pair has no first and second: equal questions, similar sentences.
     """
 
     name: str
@@ -84,11 +89,12 @@ class Task:
     test_sets: Sequence[str] = ("validation",)
     max_length: int = 0
     columns: Sequence[str] = ()
+    symmetric: bool = False
 
     @property
     def trains(self) -> bool:
         """Whether there is anything to learn."""
-        return self.kind != "probes"
+        return self.kind not in ASKED
 
     def check_length(self, room: int) -> None:
         """Raises Refused when a sequence may be longer than the `room` positions of a model."""

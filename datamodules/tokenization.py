@@ -126,11 +126,13 @@ class Vocabulary:
         specials: the ids of the tokens that are not text, by role.
         size: number of entries, V.
         continues: (V,) bool, whether a piece continues a word ("##ing").
+        tokenizer: what it is of.
     """
 
     specials: Mapping[str, int]
     size: int
     continues: np.ndarray
+    tokenizer: Tokenizer | None = None
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Vocabulary":
@@ -146,7 +148,7 @@ class Vocabulary:
             raise Refused(f"The tokenizer lacks {', '.join(lacking)}: it must have {', '.join(roles.values())}.")
         continues = np.zeros(tokenizer.get_vocab_size(), dtype=bool)
         continues[[i for piece, i in tokenizer.get_vocab().items() if piece.startswith("##")]] = True
-        return cls(ids, len(continues), continues)
+        return cls(ids, len(continues), continues, tokenizer)
 
     def __getattr__(self, role: str) -> int:
         if role not in ROLES["WordPiece"]:
@@ -154,6 +156,11 @@ class Vocabulary:
         if role not in self.specials:
             raise Refused(f"text.tokenizer has no {role} token, only {', '.join(self.specials)}: another one may be.")
         return self.specials[role]
+
+    def ids(self, text: str) -> np.ndarray:
+        """(n,) int64, the token ids of a text."""
+        assert self.tokenizer is not None
+        return np.array(self.tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
 
     @property
     def all_ids(self) -> tuple[int, ...]:

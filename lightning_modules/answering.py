@@ -89,7 +89,7 @@ def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | f
     found: list[Any] = []
     with torch.inference_mode():
         for first in range(0, len(texts), AT_ONCE):
-            batch = layout.batch_of_texts(tokenizer, texts[first : first + AT_ONCE], model.text["max_length"])
+            batch = layout.batch_of_texts(tokenizer, texts[first : first + AT_ONCE], model.task)
             rows = model.predict_step(model.transfer_batch_to_device(batch, model.device, 0), 0)
             found += [answer for _, answer, _ in sorted(rows)]
     names = model.task.labels

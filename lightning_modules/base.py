@@ -4,7 +4,7 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
 
     tokens (N,)  positions (N,)  segments (N,)      int64, of all sequences
     offsets (S + 1,) int32                          where each sequence begins; the last entry is N
-    example (S,)                                    the example that each sequence belongs to
+    example (S,)  choice (S,)                       the example that each sequence belongs to, and which of its choices
     summary (S,)                                    the position in (N,) that stands for the sequence
     runs [(count, length)]  max_length  num_examples       on the host
     counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
@@ -12,42 +12,54 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
     next_positions (M,)  next_labels (M,)           of causal language modelling: positions in (N,), what follows them
+    next_weights (M,)                               of the auxiliary LM: 1 / how much its sequence is asked for
+    measured {loss: (bytes, nats)}                  on the host, of held-out text: what a loss's targets stand for, and
+                                                    what they do not tell (datamodules/yardstick.py)
     candidates [[batch]]                            of a probe each candidate, as a batch that `counts` its tokens alone
 
 A loss is a sum and a count. The sum is divided by the count over all ranks and micro-batches of a step, so that one,
 two or eight processes take the same step; `loss_normalization: per_replica` is the papers' way.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-import lightning as L
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from datamodules.task import Refused, Task, one_of
-from lightning_modules import answering, encoder_io
+from datamodules.task import ASKED, Refused, Task, one_of
+from lightning_modules import answering
 from lightning_modules.heads import HEADS, Head, answers
 from lightning_modules.metrics import Averages, task_metrics
+from lightning_modules.on_disk import OnDisk
 from lightning_modules.optim import OptimizerSpec, build
-from lightning_modules.probing import preferences
+from lightning_modules.probing import against, preferences
+from lightning_modules.transfer import Transfer
 
 Losses = dict[str, tuple[Tensor, int]]
+LM_LOSSES = ("masked_lm_loss", "causal_lm_loss")  # nats per token, of which a perplexity is told
 
 
 @dataclass
 class Encoding:
-    """What an encoder makes of a batch: the `layers` asked for, each (N, D), and `summary`, (S,) positions in (N,)."""
+    """What an encoder makes of a batch.
+
+    Attributes:
+        layers: those asked for, each (N, D).
+        summary: (S,) positions in (N,).
+        words: of a model that predicts tokens, this step's rows of its output layer, (V, D).
+    """
 
     layers: tuple[Tensor, ...]
     summary: Tensor
+    words: Tensor | None = None
 
 
-class LanguageModel(L.LightningModule, ABC):
+class LanguageModel(OnDisk, ABC):
     """An encoder, its pre-training heads, and after `attach` a task's head in their place."""
 
     ENCODER_VERSION = 1  # raised by hand when the numbers of a model change: part of an encoder's fingerprint
@@ -59,10 +71,11 @@ class LanguageModel(L.LightningModule, ABC):
         self.spec = OptimizerSpec.of(optimizer, "model.optimizer")
         OptimizerSpec.of(finetuning, "model.finetuning")
         self.finetuning = finetuning
-        self.task = Task("pretraining", "pretraining")
+        self.task, self.transfer = Task("pretraining", "pretraining"), Transfer()
         self.metrics: Any = nn.ModuleDict()  # evaluation set -> the task's metrics
         self.head: Head | None = None
-        self.text: dict = {}  # how text was cut and laid out: travels with the weights
+        self.text: dict = {}
+        self.threshold = 0.0  # of a task of that kind: a score above it is label 1
         self.averages = Averages()
         self.answers: dict[str, list[Any]] = {}  # per-example outputs of the evaluation under way
 
@@ -82,15 +95,15 @@ class LanguageModel(L.LightningModule, ABC):
         """Take a task: build its head and drop what only pre-training trains; neither for pre-training and probes.
 
         Args:
-            transfer: conf/transfer's node: `mode` and `optimizer`. None: fine-tuning as the model's own yaml has it.
+            transfer: conf/transfer's node (`transfer.Transfer`), what it leaves out as the model's own yaml has it.
         """
         self.task = task
         task.check_length(self.hparams.get("max_length", task.max_length))
-        if one_of("the kind of a task", task.kind, ("pretraining", "probes", *HEADS)) in HEADS:
-            transfer = transfer or {"mode": "finetune", "optimizer": self.finetuning}
-            one_of("transfer.mode", transfer["mode"], ("finetune",))
-            self.spec = OptimizerSpec.of(transfer["optimizer"], "transfer.optimizer")
-            self.head = self.make_head(task)
+        if one_of("the kind of a task", task.kind, ("pretraining", *ASKED, *HEADS)) in HEADS:
+            own = {"optimizer": self.finetuning, "auxiliary_lm": self.hparams.get("auxiliary_lm", 0.0)}
+            self.transfer = Transfer.of({**own, **(transfer or {})})
+            self.spec = self.transfer.prepare(self)
+            self.head = self.transfer.complete(self.make_head(task))
             for name in self.PRETRAINING_ONLY:
                 if hasattr(self, name):
                     delattr(self, name)
@@ -103,20 +116,32 @@ class LanguageModel(L.LightningModule, ABC):
 
     def losses(self, batch: dict) -> tuple[Losses, Tensor | None]:
         """The losses of this model's present purpose, and a task's logits (B, C)."""
-        if self.task.kind == "probes":
-            return {}, preferences(self.pretraining_losses, batch["candidates"])
-        if self.head is None:
+        if self.task.kind == "pretraining":
             return self.pretraining_losses(batch), None
+        encoding, logits = self.read(batch)
+        if self.head is None or encoding is None:
+            return {}, logits
+        losses: Losses = {"task": self.head.loss(logits, batch)}
+        if self.training and self.transfer.auxiliary_lm:
+            losses["auxiliary_lm"] = self.auxiliary_loss(encoding, batch)  # pyright: ignore[reportCallIssue]
+        return losses, logits
+
+    def read(self, batch: dict) -> tuple[Encoding | None, Tensor]:
+        """A task's batch -> what the encoder makes of it, and logits (B, C); where nothing is trained, only these."""
+        if self.task.kind in ASKED:
+            scores = preferences(self.pretraining_losses, batch["candidates"])
+            return None, against(self.threshold, scores) if self.task.kind == "threshold" else scores
+        assert self.head is not None, "a task of this kind has a head"
         encoding = self.encode(batch)
-        logits = self.head(encoding.layers, encoding.summary, batch)
-        return {"task": self.head.loss(logits, batch)}, logits
+        return encoding, self.head(encoding.layers, encoding.summary, batch)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         """The step's share of the global mean loss; DDP averages gradients and Lightning divides by micro-batches."""
         losses, _ = self.losses(batch)
-        totals = self.step_counts(batch["counts"])
+        totals = self.step_counts({name: batch["counts"][name] for name in losses})
         share = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        loss = torch.stack([value * share / totals[name] for name, (value, _) in losses.items()]).sum()
+        parts = [self.transfer.weight(name) * value * share / totals[name] for name, (value, _) in losses.items()]
+        loss = torch.stack(parts).sum()
         for name, (value, count) in losses.items():
             self.averages.add("train", name, value, count)
         self.log_training(batch_idx)
@@ -145,6 +170,8 @@ class LanguageModel(L.LightningModule, ABC):
         losses, logits = self.losses(batch)
         for loss, (value, count) in losses.items():
             self.averages.add(name, f"{loss}_loss", value, count)
+        for loss, (size, untold) in batch.get("measured", {}).items():
+            self.averages.add(name, "bits_per_byte", (losses[loss][0] + untold) / math.log(2), size)
         if logits is None:
             return
         predictions, chances = answers(self.head, logits)
@@ -153,8 +180,13 @@ class LanguageModel(L.LightningModule, ABC):
         self.answers.setdefault(name, []).extend(zip(*(row.tolist() for row in rows), strict=True))
 
     def finish(self, name: str) -> None:
-        """Log an evaluation set's averages and metrics; `score` is the headline, in percent."""
+        """Log an evaluation set's averages, the perplexity per token of language models, and metrics.
+
+        `score` is the headline, in percent.
+        """
         values = self.averages.read(name)
+        told = {key.removesuffix("_loss"): value for key, value in values.items() if key.endswith(LM_LOSSES)}
+        values |= {f"{key}_perplexity": value.exp() for key, value in told.items()}
         if name in self.metrics:
             values |= self.metrics[name].compute()
             self.metrics[name].reset()
@@ -181,9 +213,7 @@ class LanguageModel(L.LightningModule, ABC):
 
     def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[int, float | int, list]]:
         """Row number, prediction and probabilities of each example."""
-        assert self.head is not None, "only a model with a task's head predicts"
-        encoding = self.encode(batch)
-        logits = self.head(encoding.layers, encoding.summary, batch)
+        _, logits = self.read(batch)
         rows = (batch["index"], *answers(self.head, logits))
         return list(zip(*(row.tolist() for row in rows), strict=True))
 
@@ -198,38 +228,7 @@ class LanguageModel(L.LightningModule, ABC):
         if self.spec.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.clip)
 
-    # ---- to and from disk --------------------------------------------------------------------------------------------
-
-    def description(self) -> dict:
-        """The part of encoder.yaml that the model itself knows; plain values."""
-        kind = f"{type(self).__module__}.{type(self).__name__}"
-        described = {"model": {"_target_": kind, **dict(self.hparams)}, "text": self.text}
-        if self.head is not None:
-            described["task"] = encoder_io.describe_task(self.task)
-        return described
-
-    def save(self, directory: str | Path, tokenizer: Path, **facts: Any) -> Path:
-        """Write an encoder directory, or with a task attached a model directory; `facts` join encoder.yaml."""
-        tensors = {name: t for name, t in self.state_dict().items() if not name.startswith(("metrics.", "averages."))}
-        return encoder_io.save(directory, {**self.description(), **facts}, tensors, tokenizer)
-
-    @classmethod
-    def load(cls, directory: str | Path) -> Self:
-        """An encoder or a fine-tuned model from its directory, in evaluation mode.
-
-        Raises:
-            Refused: when the directory is incomplete or holds another class.
-        """
-        described = encoder_io.read(directory)
-        target = described["model"].pop("_target_")
-        one_of(f"{directory}: the model class", f"{cls.__module__}.{cls.__name__}", (target,))
-        model = cls(**described["model"])
-        model.text = described["text"]
-        if "task" in described:
-            model.attach(Task(**described["task"]))
-        encoder_io.load_tensors(model, directory)
-        model.text["tokenizer"] = {**model.text.get("tokenizer", {}), "file": str(directory)}
-        return model.eval()
+    # ---- use ---------------------------------------------------------------------------------------------------------
 
     def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
         """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.

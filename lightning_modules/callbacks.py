@@ -59,6 +59,31 @@ class Place(Callback):
             trainer.train_dataloader.load_state_dict(self.place)  # pyright: ignore[reportOptionalMemberAccess]
 
 
+class Convergence(Callback):
+    """How soon a task is learnt: its score on the selection set, each time that it is looked at."""
+
+    SHARE = 0.95  # of the last score
+
+    def __init__(self) -> None:
+        self.scores: list[tuple[int, float]] = []  # (step, per cent)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit" and "val/score" in trainer.callback_metrics:
+            self.scores.append((trainer.global_step, float(trainer.callback_metrics["val/score"])))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scores": self.scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scores = [(int(step), float(score)) for step, score in state_dict["scores"]]
+
+    def figures(self) -> dict[str, Any]:
+        """For the record: the first step at which it has SHARE of its last score; None where that is not above 0."""
+        final = self.scores[-1][1]
+        reached = [step for step, score in self.scores if score >= self.SHARE * final > 0]
+        return {"steps_to_95_percent": reached[0] if reached else None, "final": final, "scores": self.scores}
+
+
 def over_ranks(count: int) -> int:
     """The sum over all processes, which must all ask for it."""
     if not (dist.is_available() and dist.is_initialized()):

@@ -43,7 +43,7 @@ class Results:
 
 
 def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
-    """A task's best (or last) epoch on its test sets, a pre-training on held-out text, probes of what there is.
+    """A task's best (or last) epoch on its test sets, a pre-training on held-out text; or what is asked of it.
 
     Args:
         data: a datamodules.base.TextDataModule.
@@ -57,6 +57,10 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     best = keeper.best_model_path if data.checkpoint == "best" else ""
     if best and keeper.best_model_score is not None:
         metrics["selection/score"] = float(keeper.best_model_score)
+    if model.task.kind == "threshold":
+        trainer.validate(model, datamodule=data, verbose=False)
+        model.threshold, found = best_threshold(model.task, gather(model.answers["val"]), model.threshold)
+        metrics |= {"selection/score": found, "selection/threshold": model.threshold}
     trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
     answers = {name: gather(rows) for name, rows in model.answers.items()}
@@ -69,6 +73,24 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
     return Results(metrics, answers, unlabelled, "best" if best else "last" if model.task.trains else "none")
+
+
+def best_threshold(task: Task, rows: list, used: float) -> tuple[float, float]:
+    """The threshold between two neighbouring scores that gives the best headline, and that, in percent.
+
+    Args:
+        rows: see `Results.answers`; their probabilities are of scores against the threshold `used`.
+    """
+    chances = torch.tensor([row[3] for row in rows], dtype=torch.float64)
+    scores, labels = (chances[:, 1] / chances[:, 0]).log() + used, torch.tensor([row[2] for row in rows])
+    ordered = scores.sort().values
+    metric = task_metrics(task, "")
+    found = [
+        (float(metric((scores > place).long(), labels)[task.headline]), float(place))
+        for place in (ordered[1:] + ordered[:-1]) / 2
+    ]
+    best, place = max(found, default=(0.0, used))
+    return place, 100 * best
 
 
 def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]]) -> dict[str, float]:

@@ -4,11 +4,14 @@ A head reads an `Encoding` and a batch, groups the sequences by the example that
 per example. Shapes: S sequences, B examples, D width, C labels.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.task import Task
+from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
 
 
@@ -17,14 +20,20 @@ class SummaryHead(nn.Module):
 
     def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
         super().__init__()
+        self.bilstm: BiLstm | None = None  # see `transfer.Transfer`
         self.pooler = pooler
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, task.num_labels)
         initialise(self.linear, init)
 
+    def pooled(self, layers: tuple[Tensor, ...], summary: Tensor, batch: dict) -> Tensor:
+        """(N, D) top layer, (S,) positions -> (S, D)."""
+        top = layers[-1]
+        return self.pooler(top[summary] if self.bilstm is None else self.bilstm(top, batch["runs"], batch["offsets"]))
+
     def forward(self, layers: tuple[Tensor, ...], summary: Tensor, batch: dict) -> Tensor:
         """(N, D) top layer, (S,) positions -> (B, C)."""
-        pooled = self.dropout(self.pooler(layers[-1][summary]))  # (S, D)
+        pooled = self.dropout(self.pooled(layers, summary, batch))  # (S, D)
         grouped = pooled.new_zeros(batch["num_examples"], pooled.shape[-1])
         return self.linear(grouped.index_add(0, batch["example"], pooled)).float()
 
@@ -53,8 +62,29 @@ class Regression(SummaryHead):
         return logits.squeeze(-1)
 
 
-Head = Classification | Regression
-HEADS: dict[str, type[Head]] = {"classification": Classification, "regression": Regression}
+class Choice(Classification):
+    """One score for each choice, the product with one vector; cross-entropy over an example's choices.
+
+    Dropout leaves out the same of all choices: they are compared on what is left (GPT's released code).
+    """
+
+    def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
+        super().__init__(replace(task, num_labels=1), width, pooler, dropout, init)
+        self.linear.register_parameter("bias", None)  # the same for all choices: a softmax leaves it nothing to learn
+        self.choices = task.num_labels
+
+    def forward(self, layers: tuple[Tensor, ...], summary: Tensor, batch: dict) -> Tensor:
+        """(N, D) top layer, (S,) positions -> (B, C): a choice's sequences are summed."""
+        pooled = self.pooled(layers, summary, batch)  # (S, D)
+        kept = self.dropout(pooled.new_ones(batch["num_examples"], pooled.shape[-1]))  # (B, D)
+        scores = self.linear(pooled * kept[batch["example"]]).squeeze(-1)  # (S,)
+        places = batch["example"] * self.choices + batch["choice"]
+        flat = scores.new_zeros(batch["num_examples"] * self.choices)
+        return flat.index_add(0, places, scores).unflatten(0, (-1, self.choices)).float()
+
+
+Head = Classification | Regression | Choice
+HEADS: dict[str, type[Head]] = {"classification": Classification, "regression": Regression, "choice": Choice}
 
 
 def answers(head: Head | None, logits: Tensor) -> tuple[Tensor, Tensor]:

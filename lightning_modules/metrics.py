@@ -50,7 +50,7 @@ class Mean(Metric):
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0.0), dist_reduce_fx="sum")
 
-    def update(self, total: Tensor, count: int) -> None:
+    def update(self, total: Tensor, count: float) -> None:
         self.total += total
         self.count += count
 
@@ -65,7 +65,7 @@ class Averages(nn.Module):
         super().__init__()
         self.means = nn.ModuleDict()  # "<stage>/<name>" -> Mean
 
-    def add(self, stage: str, name: str, total: Tensor, count: int) -> None:
+    def add(self, stage: str, name: str, total: Tensor, count: float) -> None:
         """Add a sum over `count` things."""
         key = f"{stage}/{name}"
         if key not in self.means:

@@ -120,7 +120,7 @@ def decays(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     decayed, kept = [], []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            exempt = id(parameter) in norms or name.rsplit(".", 1)[-1] == "bias"
+            exempt = id(parameter) in norms or name.rsplit(".", 1)[-1].startswith("bias")  # bias_ih_l0 ...
             (kept if exempt else decayed).append(parameter)
     return decayed, kept
 

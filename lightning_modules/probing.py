@@ -22,3 +22,8 @@ def preferences(losses: Callable[[dict], dict[str, tuple[Tensor, int]]], probes:
         return -torch.stack([found[name][0] for name in candidate["counts"]]).sum() / sum(candidate["counts"].values())
 
     return torch.stack([torch.stack([likelihood(candidate) for candidate in probe]) for probe in probes]).float()
+
+
+def against(threshold: float, scores: Tensor) -> Tensor:
+    """(B, 1) scores -> (B, 2) logits: label 1 is the likelier one where a score is above the threshold."""
+    return torch.cat([torch.zeros_like(scores), scores - threshold], dim=1)

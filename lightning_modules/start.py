@@ -29,6 +29,7 @@ READERS = {  # of models that transformers has
 }
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
 SIZE = ("num_layers", "hidden_size", "num_heads")
+NO_SHAPE = ("optimizer", "finetuning", "auxiliary_lm", "loss_normalization")  # constructor arguments of a training
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
 
 
@@ -145,7 +146,7 @@ def from_encoder(folder: Path, target: str) -> Start:
     one_of(f"init_from={folder}: the model class", target, (settings.pop("_target_"),))
     mark = described.get("fingerprint")
     tensors = load_file(folder / encoder_io.WEIGHTS)
-    kept = {k: v for k, v in settings.items() if k not in ("optimizer", "finetuning", "loss_normalization")}
+    kept = {k: v for k, v in settings.items() if k not in NO_SHAPE}
     shape = {k: v for k, v in kept.items() if not k.endswith("dropout") and k != "init"}
     return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, described["text"]["tokenizer"], mark)
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from datamodules.task import Refused, Task, meant, one_of, real, whole
-from lightning_modules.callbacks import Agreement, Cost, Place, Stop
+from lightning_modules.callbacks import Agreement, Convergence, Cost, Place, Stop
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
 OURS = {"default_root_dir", "logger", "callbacks", "use_distributed_sampler", "enable_model_summary"}
@@ -90,7 +90,14 @@ def make_trainer(
     precision = pick_precision(settings["precision"], settings["accelerator"])
     told = settings["enable_progress_bar"]
     bar = sys.stdout.isatty() if told == "auto" else told  # in a file each update would be a line
-    callbacks = [Agreement(configuration), Stop(), Place(), Cost(), *checkpoints(directory / "checkpoints", task)]
+    callbacks = [
+        Agreement(configuration),
+        Stop(),
+        Place(),
+        Cost(),
+        Convergence(),
+        *checkpoints(directory / "checkpoints", task),
+    ]
     callbacks += more
     if loggers:
         callbacks.append(LearningRateMonitor("step"))

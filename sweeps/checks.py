@@ -8,7 +8,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from datamodules.task import GENERATED, Refused, one_of, whole
 
-FOLLOWERS = {"text.tokenizer.vocab_size": "model.vocab_size", "text.objective.nsp": "model.nsp"}  # two sides, one owner
+FOLLOWERS = {  # two sides, one owner
+    "text.tokenizer.vocab_size": "model.vocab_size",
+    "text.objective.nsp": "model.nsp",
+    "text.objective.objective": "model.objective",
+    "text.format.objective": "model.objective",
+    "text.format.first_special": "model.vocab_size",
+}
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+,(\d+,?)*")  # as one word
 

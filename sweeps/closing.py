@@ -21,7 +21,15 @@ def training(summary: dict[str, Any]) -> list[str]:
         lines.append(f"to compare: ln(vocabulary) {card['ln_vocabulary']:.2f}, {entropy}")
     figures = summary["cost"]
     speed = f"{figures['tokens_per_second']:,.0f} tokens/s"
-    return [*lines, f"{figures['steps']} steps, {figures['seconds']:.0f} s, {speed}"]
+    lines.append(f"{figures['steps']} steps, {figures['seconds']:.0f} s, {speed}")
+    return [*lines, *soon(summary.get("convergence", {}))]
+
+
+def soon(curve: dict[str, Any]) -> list[str]:
+    """When a task's score had nearly got to where it ended, if it was looked at more than once."""
+    if curve.get("steps_to_95_percent") is None or len(curve["scores"]) < 2:
+        return []
+    return [f"95 % of its last selection score, {curve['final']:.1f}, by step {curve['steps_to_95_percent']}"]
 
 
 def score(summary: dict[str, Any], trained: bool) -> list[str]:
@@ -30,7 +38,8 @@ def score(summary: dict[str, Any], trained: bool) -> list[str]:
     lines = [f"{result(summary['headline'])}  ({summary['selection']}{epoch})"]
     if summary["collapsed"]:
         lines.append("COLLAPSED: every example got the same label")
-    return lines + (ladders(summary) if trained else probe_table(summary))
+    is_probed = any(name.startswith("test_probes/") for name in summary["metrics"])
+    return lines + (probe_table(summary) if is_probed else ladders(summary))
 
 
 def closing_words(summary: dict[str, Any], directory: Path) -> str:
@@ -38,8 +47,11 @@ def closing_words(summary: dict[str, Any], directory: Path) -> str:
     trained = summary.get("checkpoint") != "none"
     lines = score(summary, trained) if "selection" in summary else []
     lines += training(summary) if trained else []
+    lines += [f"{one['prompt']!r} goes on {one['continuation']!r}" for one in summary.get("samples", [])[:1]]
     lines = [f"{summary['model']} on {summary['data']}, start: {summary['start']}", *(f"  {line}" for line in lines)]
     lines.append(f"record: {directory}/summary.json")
+    if "attention" in summary:
+        lines.append(f"attention: {directory}/attention ({len(summary['attention'])} pictures)")
     if (directory / "encoder").is_dir():
         lines.append(f"encoder: {directory}/encoder (use it: {typed('init_from', f'{directory}/encoder')})")
     return "\n".join(lines)

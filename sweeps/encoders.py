@@ -31,7 +31,7 @@ def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, orig
     """
     kept = experiment(cfg)
     return {
-        "model": without(kept["model"], "finetuning"),
+        "model": without(kept["model"], "finetuning", "auxiliary_lm"),
         "text": without(kept["text"], "format", "tokenizer"),
         "tokenizer": data.subwords.identity(),
         "seed": kept["seed"],

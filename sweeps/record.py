@@ -4,21 +4,25 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules.glue_tasks import GlueTask
 from datamodules.task import GENERATED, fingerprint
 from lightning_modules.base import LanguageModel
-from lightning_modules.callbacks import Cost
+from lightning_modules.callbacks import Convergence, Cost
 from lightning_modules.evaluation import Results
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
 from sweeps.runs import Run
+from sweeps.showing import show, show_online
 
+C = TypeVar("C", bound=Callback)
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
 
 
@@ -67,7 +71,8 @@ def record(
         "start": start.words,
         **headline(data, results),
         "metrics": results.metrics,
-        "cost": cost(trainer).figures(trainer, model),
+        "cost": kept(trainer, Cost).figures(trainer, model),
+        **convergence(trainer),
         "card": data.card,
         "encoder_fingerprint": encoder_print,
         "seed": cfg.seed,
@@ -75,7 +80,9 @@ def record(
         "git": git_state(Path(__file__).parent),
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
-    finish_logger(trainer, summary)
+    if trainer.is_global_zero and data.task.kind == "pretraining":
+        summary |= show(run.directory, model, data)
+    finish_logger(trainer, summary, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
         if not cfg.keep_checkpoints:
@@ -83,9 +90,15 @@ def record(
     return summary
 
 
-def cost(trainer: L.Trainer) -> Cost:
-    """The trainer's cost callback."""
-    return next(callback for callback in trainer.callbacks if isinstance(callback, Cost))  # pyright: ignore
+def kept(trainer: L.Trainer, kind: type[C]) -> C:
+    """The trainer's callback of a kind."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # pyright: ignore
+
+
+def convergence(trainer: L.Trainer) -> dict[str, Any]:
+    """How soon a task was learnt, where one was."""
+    curve = kept(trainer, Convergence)
+    return {"convergence": curve.figures()} if curve.scores else {}
 
 
 def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
@@ -96,6 +109,8 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     name = "own files" if cfg.data.get("files") else name
     one_of_many = "task" in cfg.data or (cfg.data.source in GENERATED and data.task.kind != "pretraining")
     name = f"{name}/{data.task.name}" if one_of_many else name
+    if isinstance(data.task, GlueTask) and cfg.data.source not in GENERATED:
+        name = data.task.public_name
     model = f"{cfg.model._target_.rpartition('.')[2]} {start.size}" if start.instead else choices["model"]
     return {"model": model, "data": name, "source": str(cfg.data.source)}
 
@@ -118,12 +133,12 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
-        "collapsed": data.task.kind == "classification" and is_collapsed(predictions),
+        "collapsed": bool(data.task.labels) and is_collapsed(predictions),
     }
 
 
 def write_predictions(folder: Path, model: LanguageModel, data: Any, results: Results) -> None:
-    """Per-example answers on the test sets, and the GLUE server's files."""
+    """Per-example answers on the test sets, and the files for the GLUE server or SWAG's."""
     names = data.task.labels or ["score"]
     for name, rows in results.answers.items():
         lines = ["\t".join(("index", "prediction", "label", *(f"p({label})" for label in names)))]
@@ -134,12 +149,13 @@ def write_predictions(folder: Path, model: LanguageModel, data: Any, results: Re
         write_lines(folder / file, lines)
 
 
-def finish_logger(trainer: L.Trainer, summary: dict) -> None:
-    """Close the W&B run, if there is one, with the record's headline in its summary."""
+def finish_logger(trainer: L.Trainer, summary: dict, directory: Path) -> None:
+    """Close the W&B run, if there is one, with what there is to look at, and the record's headline in its summary."""
     for logger in trainer.loggers:
         if type(logger).__name__ == "WandbLogger" and trainer.is_global_zero:
             import wandb
 
+            show_online(logger, directory, summary)
             shown = ("start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
             logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})  # pyright: ignore
             wandb.finish()

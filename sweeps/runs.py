@@ -101,7 +101,8 @@ def strip_places(node: dict[str, Any]) -> None:
 def run_name(cfg: DictConfig, model: str, data: str) -> str:
     """The name of the run that `cfg` describes; `model` and `data` are the chosen options of these groups."""
     facts = experiment(cfg)
-    task = f"-{facts['data']['task']}" if facts["data"].get("task") else ""
+    task = facts["data"].get("task")
+    task = f"-{task}" if task and task != data else ""  # data=swag is its only task
     return f"{model}-{data}{task}-s{facts['seed']}-{fingerprint(facts, 8)}"
 
 

@@ -4,6 +4,7 @@ Batches do not divide: 33 sequences over two processes, and in them unequal numb
 nothing is drawn that could differ.
 """
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.commands import NO_DROPOUT, TINY, Done, command, history, launch, summary, table, the_run
+from tests.conftest import options
 
 SHARED = (*TINY, *NO_DROPOUT, "trainer.log_every_n_steps=1", "data.eval_batch_size=8")
 PRETRAIN = (
@@ -73,7 +75,7 @@ def test_two_processes_make_one_run(two: tuple[Path, Done], one: Path) -> None:
     assert run.name == one.name  # devices are no part of the experiment
     assert [path for path in run.parent.parent.iterdir() if path.name != "outputs"] == []
     there = {path.name for path in run.iterdir()}
-    assert there == {".hydra", "encoder", "metrics.csv", "summary.json", "wandb"}
+    assert there == {".hydra", "attention", "encoder", "metrics.csv", "summary.json", "wandb"}
     assert len(list((run / "wandb").glob("offline-run-*"))) == 1
     assert done.out.count("all weights random") == done.out.count("record: ") == 1
     assert "sync_dist" not in done.err
@@ -129,6 +131,32 @@ def test_a_task_is_trained_and_evaluated_as_by_one_process(tmp_path: Path) -> No
         assert_close_weights(one / "model", other / "model")
     assert summary(two)["cost"]["tokens"] == summary(one)["cost"]["tokens"]
     assert_same_evaluation(one, two)
+
+
+OTHERS = [name for name in options("model") if name.endswith("_miniature") and name != "bert_miniature"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", OTHERS)
+@pytest.mark.parametrize("kind", ["pretraining", "task"])
+def test_another_model_takes_the_same_steps_too(model: str, kind: str, tmp_path: Path) -> None:
+    """Its own objective; and a task of pairs, in whatever layout, with all the losses that it has there."""
+    task = (*TUNE, "data.task=mrpc", "data.train_examples=300", "trainer.max_epochs=1", "data.submission=false")
+    told = (f"model={model}", *(PRETRAIN if kind == "pretraining" else task))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one = run_alone(tmp_path / "one", *told)
+    done = launch(tmp_path / "two", *told, "trainer.devices=2", "logger=csv")
+    assert done.status == 0, done.err
+    two = the_run(tmp_path / "two")
+    names = sorted({row["name"] for row in csv.DictReader((one / "metrics.csv").open()) if row["name"][:6] == "train/"})
+    assert names
+    for name in names:
+        assert curve(two, name) == pytest.approx(curve(one, name), rel=1e-4)
+    folder = "encoder" if kind == "pretraining" else "model"
+    assert_close_weights(one / folder, two / folder)
+    found = [summary(run)["metrics"] for run in (one, two)]
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
 
 
 def assert_same_evaluation(one: Path, two: Path) -> None:

@@ -143,7 +143,7 @@ class Toy(TextDataModule):
         ids = [np.array(tokenizer.encode(text, add_special_tokens=False).ids) for text, _ in ROWS]
 
         def lay_out(rows):
-            batch = self.layout.batch(vocabulary, [[ids[row]] for row in rows], self.max_length)
+            batch = self.layout.batch(vocabulary, [[ids[row]] for row in rows], self.task)
             return {**batch, "index": torch.from_numpy(rows), "labels": torch.tensor([ROWS[row][1] for row in rows])}
 
         self.train, self.held_out = Rows(np.arange(8), lay_out), Rows(np.arange(8, 16), lay_out)

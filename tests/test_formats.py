@@ -9,11 +9,16 @@ import torch
 from tokenizers import Tokenizer, processors
 
 from datamodules import formats
+from datamodules.task import Task
 from datamodules.tokenization import SPECIALS, Vocabulary, WordPiece
 
 VOCABULARY = Vocabulary(
     {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, size=100, continues=np.zeros(100, dtype=bool)
 )
+
+
+def task(max_length: int) -> Task:
+    return Task("any", "classification", 2, max_length=max_length)
 
 
 def random_sequences(rng: np.random.Generator, count: int, longest: int) -> list[formats.Sequence]:
@@ -108,7 +113,7 @@ def test_sequence_pair_lays_out_one_text_or_two(texts: int) -> None:
     for max_length in (8, 16, 64):
         examples = [[[rng.randint(5, 99) for _ in range(rng.randint(1, 40))] for _ in range(texts)] for _ in range(9)]
         arrays = [[np.array(text) for text in example] for example in examples]
-        batch = formats.SequencePair().batch(VOCABULARY, arrays, max_length)
+        batch = formats.SequencePair().batch(VOCABULARY, arrays, task(max_length))
         assert batch["index"].tolist() == list(range(9))
         assert batch["counts"] == {"task": 9}
         assert batch["num_examples"] == 9
@@ -136,7 +141,7 @@ def test_sequence_pair_lays_out_one_text_or_two(texts: int) -> None:
 
 def test_sequence_pair_keeps_one_example_one_sequence() -> None:
     layout = formats.SequencePair()
-    (sequence,) = layout.sequences(VOCABULARY, [np.arange(5, 25), np.arange(30, 40)], max_length=12, example=3)
+    (sequence,) = layout.sequences(VOCABULARY, [np.arange(5, 25), np.arange(30, 40)], task(12), example=3)
     assert sequence.tokens.tolist() == [2, 5, 6, 7, 8, 9, 3, 30, 31, 32, 33, 3]  # nine places: the first text is longer
     assert sequence.example == 3
 
@@ -152,16 +157,16 @@ def test_texts_are_read_as_text() -> None:
     words = tokenizer()
     vocabulary = Vocabulary.of(words)
     texts = [("The CAT sat", "a dog"), ("a [SEP] cat", "the mat [MASK]")]
-    batch = formats.SequencePair().batch_of_texts(words, texts, max_length=64)
+    batch = formats.SequencePair().batch_of_texts(words, texts, task(64))
     ids = [[np.array(words.encode(t, add_special_tokens=False).ids) for t in example] for example in texts]
-    expected = formats.SequencePair().batch(vocabulary, ids, 64)
+    expected = formats.SequencePair().batch(vocabulary, ids, task(64))
     for name in ("tokens", "positions", "segments", "offsets", "example", "summary", "index"):
         assert (batch[name] == expected[name]).all()
     assert batch["runs"] == expected["runs"]
     tokens = batch["tokens"].tolist()
     assert tokens.count(words.token_to_id(SPECIALS[3])) == 4  # two for each pair, none of the text's own
     assert tokens.count(words.token_to_id(SPECIALS[4])) == 0
-    one = formats.SequencePair().batch_of_texts(words, [("the cat",), ("a",)], max_length=64)
+    one = formats.SequencePair().batch_of_texts(words, [("the cat",), ("a",)], task(64))
     assert one["example"].tolist() == [1, 0]  # by length
     assert one["index"].tolist() == [0, 1]
     assert not one["segments"].any()

@@ -14,7 +14,7 @@ from datasets.table import InMemoryTable
 from datamodules import sources
 from datamodules.formats import SequencePair
 from datamodules.glue import Glue
-from datamodules.glue_tasks import TASKS, check_rows, holdout_mask, task_of
+from datamodules.glue_tasks import ALL_TASKS, TASKS, check_rows, holdout_mask, task_of
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
 from tests.commands import TINY, command, table, the_run
@@ -39,7 +39,7 @@ def rows(columns: dict[str, list[Any]], **changed: list[Any]) -> datasets.Datase
 
 def refusal(data: datasets.Dataset, task: str, labelled: bool = True) -> str:
     with pytest.raises(Refused) as caught:
-        check_rows(data, TASKS[task], "hub/nyu-mll/glue", labelled)
+        check_rows(data, ALL_TASKS[task], "hub/nyu-mll/glue", labelled)
     message = str(caught.value)
     assert message.startswith("hub/nyu-mll/glue")
     assert message.endswith(".")
@@ -72,12 +72,14 @@ def test_the_nine_tasks() -> None:
 
 def test_the_diagnostic_set_is_no_task_and_the_refusal_says_who_predicts_it() -> None:
     assert [task_of(name) for name in NAMES] == list(TASKS.values())
-    with pytest.raises(Refused, match=r"^data\.task='ax' .* data\.task=mnli predicts it .*cola, sst2, .* wnli\.$"):
+    with pytest.raises(
+        Refused, match=r"^data\.task='ax' .* data\.task=mnli predicts it .*cola, sst2, .* wnli, swag\.$"
+    ):
         task_of("ax")
     for other in ("squad", "", None, ["ax"]):
         with pytest.raises(Refused) as caught:
             task_of(other)  # pyright: ignore[reportArgumentType]
-        assert str(caught.value) == f"data.task={other!r} is not possible: it may be {', '.join(NAMES)}."
+        assert str(caught.value) == f"data.task={other!r} is not possible: it may be {', '.join(NAMES)}, swag."
 
 
 @needs_glue

@@ -124,7 +124,7 @@ def test_the_releases_dropout_is_of_the_matrix() -> None:
     torch.manual_seed(1)
     dropped = [rows.detach().clone() for rows in model.encoder.embeddings.matrix()]
     model.encoder.embeddings.token.weight.copy_(dropped[0])
-    model.encoder.embeddings.position.weight.copy_(dropped[1])
+    model.get_parameter("encoder.embeddings.position.weight").copy_(dropped[1])
     model.encoder.embeddings.dropout.p = 0.0
     assert float(model.pretraining_losses(next_tokens(texts(9)))["causal_lm"][0]) == pytest.approx(found, rel=1e-6)
 
@@ -178,14 +178,3 @@ def test_a_gap_is_filled_from_the_left() -> None:
     assert batch["counts"] == {"causal_lm": 2}
     with pytest.raises(Refused, match="nothing to its left"):
         CausalLM().gap(VOCABULARY, tokens, 0, 2)
-
-
-def test_a_tasks_texts_are_read_to_their_end() -> None:
-    layout = formats.LastToken()
-    one, two, three = np.arange(5), np.arange(10, 30), np.arange(0)
-    (short,) = layout.sequences(VOCABULARY, [one], 16)
-    (pair,) = layout.sequences(VOCABULARY, [one, two], 16)
-    (nothing,) = layout.sequences(VOCABULARY, [three], 16)
-    assert (short.tokens.tolist(), short.summary) == ([0, 1, 2, 3, 4], 4)
-    assert (pair.tokens.tolist(), pair.summary) == ([*range(5), *range(10, 21)], 15)
-    assert (nothing.tokens.tolist(), nothing.summary) == ([VOCABULARY.unk], 0)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from datamodules.masking import Masking, generator
-from datamodules.objectives import MaskedLanguageModel, truncate_pair
+from datamodules.objectives import MaskedLanguageModel
+from datamodules.segments import truncate_pair
 from datamodules.shards import TokenizedCorpus
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary

@@ -62,7 +62,7 @@ def pretrained(pretraining: tuple[Path, Done]) -> Path:
 def test_a_run_has_one_folder_named_after_the_experiment(pretrained: Path) -> None:
     assert re.fullmatch(r"bert_miniature-miniature-s0-[0-9a-f]{8}", pretrained.name)
     there = {path.name for path in pretrained.iterdir()}
-    assert there == {".hydra", "encoder", "metrics.csv", "summary.json", "wandb"}  # checkpoints are gone
+    assert there == {".hydra", "attention", "encoder", "metrics.csv", "summary.json", "wandb"}  # checkpoints are gone
 
 
 def test_pretraining_leaves_an_encoder_directory(pretrained: Path) -> None:
@@ -83,7 +83,7 @@ def test_pretraining_leaves_an_encoder_directory(pretrained: Path) -> None:
 
 def test_the_record_is_complete(pretrained: Path) -> None:
     record = summary(pretrained)
-    assert list(record) == [*BEFORE, *AFTER]
+    assert list(record) == [*BEFORE, *AFTER, "attention"]
     assert (record["status"], record["name"], record["start"]) == ("finished", pretrained.name, "scratch")
     assert (record["model"], record["data"], record["source"]) == ("bert_miniature", "miniature", "miniature")
     assert record["headline"] == {"name": "val/masked_lm_loss", "value": record["metrics"]["val/masked_lm_loss"]}
@@ -157,7 +157,7 @@ def test_what_pretraining_prints(pretraining: tuple[Path, Done]) -> None:
     assert f"record: {the_run(pretraining[0])}/summary.json" in said
     assert "unigram entropy" in said
     assert f"{summary(the_run(pretraining[0]))['headline']['value']:.4f} nats" in said
-    for noise in ("Traceback", "anonymous", "LeafSpec"):
+    for noise in ("Traceback", "anonymous", "LeafSpec", "WARNING"):
         assert noise not in pretraining[1].err
 
 
@@ -220,7 +220,7 @@ def test_the_record_of_a_transfer(tuned: Path, pretrained: Path) -> None:
     record = summary(tuned)
     mark = summary(pretrained)["encoder_fingerprint"]
     assert re.fullmatch(r"bert_miniature-glue-mnli-s0-[0-9a-f]{8}", tuned.name)
-    assert list(record) == [*BEFORE, "selection", "checkpoint", "collapsed", *AFTER]
+    assert list(record) == [*BEFORE, "selection", "checkpoint", "collapsed", *AFTER[:2], "convergence", *AFTER[2:]]
     assert record["start"] == f"encoder {pretrained}/encoder (fingerprint {mark})"
     assert (record["encoder_fingerprint"], record["data"]) == (mark, "miniature/mnli")
     assert record["selection"] == "selected on a tenth of train"
@@ -229,7 +229,10 @@ def test_the_record_of_a_transfer(tuned: Path, pretrained: Path) -> None:
     card = record["card"]
     assert card["train"] + card["selection"] == 4000
     assert card["validation_matched"] == card["validation_mismatched"] == 1000
-    assert record["cost"]["steps"] == -(-card["train"] // 32)
+    steps = record["cost"]["steps"]
+    assert steps == -(-card["train"] // 32)
+    final = record["metrics"]["selection/score"]  # of the only epoch
+    assert record["convergence"] == {"steps_to_95_percent": steps, "final": final, "scores": [[steps, final]]}
 
 
 def test_a_run_without_wandb_does_not_import_it(tuning: tuple[Path, Done, set[str]], tuned: Path) -> None:
@@ -321,6 +324,26 @@ def test_a_regression_leaves_scores(pretrained: Path, tmp_path: Path) -> None:
     record = summary(run)
     assert {"test_validation/pearson", "test_validation/spearman"} <= set(record["metrics"])
     assert (record["headline"]["name"], record["collapsed"]) == ("spearman", False)
+
+
+def test_zero_shot_trains_nothing_and_leaves_the_same_record(pretrained: Path, tmp_path: Path) -> None:
+    asked = (*GLUE, "data.task=cola", "transfer=zero_shot", f"init_from={pretrained}", "logger=csv")
+    done = command(tmp_path, *asked)
+    assert done.status == 0, done.err
+    record, run = summary(the_run(tmp_path)), the_run(tmp_path)
+    assert list(record) == [*BEFORE, "selection", "checkpoint", "collapsed", *AFTER]
+    assert (record["selection"], record["checkpoint"]) == ("threshold selected on a tenth of train", "none")
+    assert (record["cost"]["steps"], record["headline"]["name"]) == (0, "matthews")
+    assert (run / "predictions/validation.tsv").is_file()
+    assert not (run / "model").exists()
+    rows = table(run / "predictions/validation.tsv")
+    right = sum(row["prediction"] == row["label"] for row in rows)
+    assert record["metrics"]["test_validation/accuracy"] == pytest.approx(right / len(rows), abs=1e-6)
+    assert {row["prediction"] for row in table(run / "predictions/CoLA.tsv")} <= {"0", "1"}
+    assert (
+        "transfer=zero_shot has no heuristic for rte"
+        in command(tmp_path, *asked[:-4], "data.task=rte", *asked[-3:]).refusal
+    )
 
 
 def test_an_architecture_against_the_encoders_is_refused_with_both_values(pretrained: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ COLUMNS = {
     "choice": ("sent1", "sent2", "ending0", "ending1", "ending2", "ending3"),
 }  # fmt: skip
 PAIR = ("sentence1", "sentence2")
+STANDS_FOR = {"swag": "choice"}  # tasks that the miniature calls by its own name
 LABELS = {"mnli": 3, "ax": 3, "stsb": 6, "choice": 4}  # all others have two
 
 LARGER = ("sweep", "gpu")

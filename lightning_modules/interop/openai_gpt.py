@@ -51,7 +51,8 @@ def architecture(config: dict, where: str) -> dict:
     missing = [theirs for theirs in SIZES.values() if theirs not in config]
     if missing:
         raise Refused(f"{where} does not say {', '.join(missing)}.")
-    return {**{ours: config[theirs] for ours, theirs in SIZES.items()}, "intermediate_size": 4 * config["n_embd"]}
+    sizes = {ours: config[theirs] for ours, theirs in SIZES.items()}
+    return {**sizes, "intermediate_size": 4 * config["n_embd"], "lstm_size": None}
 
 
 def to_ours(theirs: dict[str, Tensor], num_layers: int) -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ def architecture(config: dict, where: str) -> dict:
     if missing:
         raise Refused(f"{where} does not say {', '.join(missing)}.")
     sizes = {ours: config[theirs] for ours, theirs in SIZES.items()}
-    return {**sizes, "gelu": GELU[config.get("hidden_act", "gelu")]}
+    return {**sizes, "gelu": GELU[config.get("hidden_act", "gelu")], "objective": "masked_lm"}
 
 
 def read_config(folder: Path) -> dict:

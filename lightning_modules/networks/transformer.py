@@ -6,10 +6,12 @@ is available, because which layer to read is a question of its own (BERT's Table
 Shapes: N tokens of all sequences, D width, H heads.
 """
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -68,6 +70,18 @@ class SelfAttention(nn.Module):
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(1)  # each (N, H, D / H)
         return self.out(attend(q, k, v, runs, offsets, self.dropout if self.training else 0.0, self.causal))
 
+    def attention_weights(self, x: Tensor) -> Tensor:
+        """softmax(q k^T / sqrt(K)) of one sequence, (n, D) -> (H, n, n): to look at, for `attend` never makes it.
+
+        Row i is how much of each token is in what token i becomes.
+        """
+        q, k, _ = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(1)  # each (n, H, K)
+        scores = torch.einsum("ihk,jhk->hij", q, k).float() / math.sqrt(q.shape[-1])
+        if self.causal:
+            later = torch.ones_like(scores[0], dtype=torch.bool).triu(1)
+            scores = scores.masked_fill(later, -math.inf)
+        return scores.softmax(-1)
+
 
 class Layer(nn.Module):
     """x = norm(x + attention(x)); x = norm(x + feed_forward(x))."""
@@ -98,10 +112,10 @@ class Layer(nn.Module):
         return self.norm(x + self.dropout(self.outer(self.gelu(self.inner(x)))))
 
 
-class Transformer(nn.Module, Generic[E]):
-    """A model's own embeddings, and a stack of layers on what they give."""
+class Stack(nn.Module, Generic[E]):
+    """A model's own embeddings, and layers on what they give: (N, D), runs, offsets -> (N, D)."""
 
-    def __init__(self, embeddings: E, layers: list[Layer]) -> None:
+    def __init__(self, embeddings: E, layers: Iterable[nn.Module]) -> None:
         super().__init__()
         self.embeddings: E = embeddings
         self.layers = nn.ModuleList(layers)
@@ -123,6 +137,27 @@ class Transformer(nn.Module, Generic[E]):
             if number in wanted:
                 kept.append(x)
         return tuple(kept)
+
+    def restart(self, kept: int, how: str) -> None:
+        """Draw all layers but the first `kept` anew."""
+        for layer in self.layers[kept:]:
+            initialise(layer, how)
+            for part in layer.modules():
+                if isinstance(part, nn.LayerNorm | nn.LSTM):
+                    part.reset_parameters()
+
+
+class Transformer(Stack[E]):
+    """A stack of `Layer`s."""
+
+    def attention_weights(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Attention weights of every layer and head on one sequence, (layers, H, n, n).
+
+        Args:
+            inputs: what each layer reads, (n, D): `encode` with all layers but the top one.
+        """
+        pairs = zip(self.layers, inputs, strict=True)
+        return torch.stack([layer.attention.attention_weights(x) for layer, x in pairs])  # pyright: ignore
 
 
 class Pooler(nn.Module):

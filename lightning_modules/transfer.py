@@ -1,0 +1,103 @@
+"""How a task is learnt on top of an encoder: conf/transfer's node, as plain values.
+
+`auxiliary_lm` and `transferred_layers` are ablations of Radford et al. 2018: Table 5 and Figure 2. `bilstm` is one of
+Devlin et al. 2019, Table 5, which does not say how wide it is: here as the encoder, so that the head stays as it is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datamodules.task import Refused, one_of, real, whole
+from lightning_modules.heads import Head
+from lightning_modules.networks.recurrent import BiLstm
+from lightning_modules.optim import OptimizerSpec
+
+MODES = ("finetune", "zero_shot")
+LAYOUT = "format"  # the data's part of the node
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One way to learn a task.
+
+    Attributes:
+        optimizer: of the task; None where nothing is trained.
+        mode: `finetune`, all parameters are trained; `zero_shot`, none (then the data asks for no head).
+        auxiliary_lm: weight of the language-modelling loss on the task's texts, lambda of equation 5.
+        transferred_layers: keep so many layers above the embeddings, and draw those above anew; None: keep all.
+        bilstm: a new bidirectional LSTM between the encoder and the head, which reads what it makes of a sequence.
+    """
+
+    optimizer: OptimizerSpec | None = None
+    mode: str = "finetune"
+    auxiliary_lm: float = 0.0
+    transferred_layers: int | None = None
+    bilstm: bool = False
+
+    @classmethod
+    def of(cls, values: dict) -> "Transfer":
+        """From a yaml's mapping.
+
+        Raises:
+            Refused: naming a key that there is not, or a value that it may not have.
+        """
+        told = {key: value for key, value in values.items() if key != LAYOUT}
+        for name in told:
+            one_of("a key of transfer", name, cls.__dataclass_fields__)
+        if told.get("optimizer") is not None:
+            told["optimizer"] = OptimizerSpec.of(told["optimizer"], "transfer.optimizer")
+        transfer = cls(**told)
+        one_of("transfer.mode", transfer.mode, MODES)
+        real("transfer.auxiliary_lm", transfer.auxiliary_lm, "a number from 0 up", lambda weight: weight >= 0)
+        if transfer.transferred_layers is not None:
+            whole("transfer.transferred_layers", transfer.transferred_layers, 0)
+        one_of("transfer.bilstm", transfer.bilstm, (True, False))
+        return transfer
+
+    @property
+    def shape(self) -> dict:
+        """What of it decides which modules a model has: it is saved with them."""
+        return {"bilstm": self.bilstm}
+
+    def complete(self, head: Head) -> Head:
+        """Put under a new head what else is learnt for the task."""
+        if self.bilstm:
+            width = head.linear.in_features
+            if width % 2:
+                raise Refused(f"transfer.bilstm=true halves the width, and {width} is odd: it may be false.")
+            head.bilstm = BiLstm(width)
+        return head
+
+    def weight(self, loss: str) -> float:
+        """What a loss is multiplied by in the sum that is minimised."""
+        return self.auxiliary_lm if loss == "auxiliary_lm" else 1.0
+
+    def prepare(self, model: Any) -> OptimizerSpec:
+        """Draw anew what of a model is not transferred; returns what is to train it.
+
+        Raises:
+            Refused: for what the model cannot do, named by the key, with what it may be.
+        """
+        name = type(model).__name__
+        if self.auxiliary_lm and not hasattr(model, "auxiliary_loss"):
+            raise Refused(
+                f"transfer.auxiliary_lm={self.auxiliary_lm} is not possible: {name} has no language-modelling loss "
+                f"on a task's texts; it may be 0."
+            )
+        one_of("transfer.mode of a task with a head", self.mode, ("finetune",))
+        assert self.optimizer is not None
+        if self.transferred_layers is not None:
+            restart(model, self.transferred_layers)
+        return self.optimizer
+
+
+def restart(model: Any, kept: int) -> None:
+    """Draw all but the first `kept` layers anew; see `Transfer.prepare`."""
+    layers = len(model.encoder.layers) if hasattr(model, "restart") else 0
+    if kept > layers or not layers:
+        some = f"0 to {layers}, or " * bool(layers)
+        raise Refused(
+            f"transfer.transferred_layers={kept} is not possible: {type(model).__name__} has {layers} layers of which "
+            f"some can be transferred; it may be {some}null for all."
+        )
+    model.restart(kept)
