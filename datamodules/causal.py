@@ -19,6 +19,8 @@ class CausalLM:
     read as one text. Each epoch begins its blocks elsewhere; each predicts every token once, but for the first of all.
     """
 
+    causal = True
+
     def yardstick(self) -> "CausalLM":
         """The same."""
         return self

@@ -95,14 +95,6 @@ def truncate_longest(parts: list[np.ndarray], room: int) -> list[np.ndarray]:
     return [part[:length] for part, length in zip(parts, lengths, strict=True)]
 
 
-def choices(fields: list[np.ndarray], task: Task) -> list[list[np.ndarray]]:
-    """The texts of each choice: of a sentence, a beginning and its ends the sentence and a whole second one."""
-    if task.kind != "choice":
-        return [fields]
-    sentence, beginning, *ends = fields
-    return [[sentence, np.concatenate([beginning, end])] for end in ends]
-
-
 class SequencePair:
     """BERT's layout of a task's example: [CLS] text [SEP], or [CLS] text [SEP] other text [SEP].
 
@@ -125,12 +117,17 @@ class SequencePair:
         sequence = pack_pair(vocabulary, texts[0], texts[1] if len(texts) > 1 else None, example)
         return [replace(sequence, summary=len(sequence.tokens) - 1) if self.is_causal else sequence]
 
+    def choices(self, fields: list[np.ndarray]) -> list[list[np.ndarray]]:
+        """The two texts of each choice, from a sentence, a beginning and its ends: the sentence, and a whole other."""
+        sentence, beginning, *ends = fields
+        return [[sentence, np.concatenate([beginning, end])] for end in ends]
+
     def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:
         """Examples' token ids -> a batch; `index` numbers the examples from 0."""
         laid_out = [
             replace(sequence, choice=choice)
             for i, fields in enumerate(examples)
-            for choice, texts in enumerate(choices(fields, task))
+            for choice, texts in enumerate(self.choices(fields) if task.kind == "choice" else [fields])
             for sequence in self.sequences(vocabulary, texts, task, i)
         ]
         batch = ragged(laid_out, len(examples)).batch

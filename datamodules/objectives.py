@@ -91,8 +91,15 @@ class MaskedLanguageModel:
         self.masking = Masking(masking_rate, masking, mask_counting, max_predictions, random_words, whole_word)
 
     def yardstick(self) -> "MaskedLanguageModel":
-        """The same sequences; if masked, always 15 %, 80/10/10."""
-        return MaskedLanguageModel(self.nsp, self.pairs, objective=self.objective)
+        """The same sequences, always masked 15 %, 80/10/10; of `ltr` all of the text, each token once."""
+        if self.objective == "ltr":
+            return MaskedLanguageModel(False, "full_sentences", objective="ltr")
+        return MaskedLanguageModel(self.nsp, self.pairs)
+
+    @property
+    def causal(self) -> bool:
+        """Whether only what stands to the left is seen."""
+        return self.objective == "ltr"
 
     def drawn(self, epoch: int) -> int:
         """The epoch whose draws are used."""

@@ -39,6 +39,11 @@ class Traversal(SequencePair):
         orders = [texts, texts[::-1]] if task.symmetric else [texts]
         return [plain(self.traverse(order), example) for order in orders]
 
+    def choices(self, fields: list[np.ndarray]) -> list[list[np.ndarray]]:
+        """The context, and each end."""
+        sentence, beginning, *ends = fields
+        return [[np.concatenate([sentence, beginning]), end] for end in ends]
+
     def traverse(self, texts: list[np.ndarray]) -> np.ndarray:
         """One or two texts between the special tokens."""
         first, *second = texts

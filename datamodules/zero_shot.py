@@ -47,6 +47,11 @@ class ZeroShot(SequencePair):
         """
         if task.name not in HEURISTICS:
             raise Refused(f"transfer=zero_shot has no heuristic for {task.name}: it may be {', '.join(HEURISTICS)}.")
+        if task.name == "cola" and not getattr(self.gap, "causal", False):
+            raise Refused(
+                "transfer=zero_shot has no heuristic for cola with a model that sees both sides, from which all of a "
+                "sentence would be hidden at once: it may be sst2, swag."
+            )
         return replace(task, kind="threshold" if task.name == "cola" else "probes")
 
     def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:

@@ -69,7 +69,8 @@ class Convergence(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "fit" and "val/score" in trainer.callback_metrics:
-            self.scores.append((trainer.global_step, float(trainer.callback_metrics["val/score"])))
+            look = (trainer.global_step, float(trainer.callback_metrics["val/score"]))
+            self.scores = [score for score in self.scores if score[0] != look[0]] + [look]  # a resume may look again
 
     def state_dict(self) -> dict[str, Any]:
         return {"scores": self.scores}

@@ -30,6 +30,7 @@ READERS = {  # of models that transformers has
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
 SIZE = ("num_layers", "hidden_size", "num_heads")
 NO_SHAPE = ("optimizer", "finetuning", "auxiliary_lm", "loss_normalization")  # constructor arguments of a training
+OTHER_NETWORK = ("lstm_size", "objective")  # of one size, but not the same model
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
 
 
@@ -136,7 +137,7 @@ def no_start(path: Path) -> str:
 
 def in_words(settings: dict) -> str:
     """A size as one would say it: "num_layers=2, hidden_size=128, num_heads=2"."""
-    return ", ".join(f"{name}={settings[name]}" for name in SIZE if name in settings)
+    return ", ".join(f"{name}={settings[name]}" for name in (*SIZE, *OTHER_NETWORK) if name in settings)
 
 
 def from_encoder(folder: Path, target: str) -> Start:
@@ -147,7 +148,7 @@ def from_encoder(folder: Path, target: str) -> Start:
     mark = described.get("fingerprint")
     tensors = load_file(folder / encoder_io.WEIGHTS)
     kept = {k: v for k, v in settings.items() if k not in NO_SHAPE}
-    shape = {k: v for k, v in kept.items() if not k.endswith("dropout") and k != "init"}
+    shape = {k: v for k, v in kept.items() if k not in ("dropout", "attention_dropout", "init")}
     return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, described["text"]["tokenizer"], mark)
 
 
@@ -217,6 +218,7 @@ def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
             told = ", ".join(f"{key}={value!r}" for key, value in its.items())
             raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}) and has {told}.")
     chosen = {name: cfg.model[name] for name in SIZE if name in cfg.model}
+    chosen |= {name: cfg.model[name] for name in OTHER_NETWORK if name in cfg.model and name in start.settings}
     if any(value != start.settings.get(name) for name, value in chosen.items()):
         start.instead = chosen
     for name, value in start.settings.items():

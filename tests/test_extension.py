@@ -21,7 +21,7 @@ from datamodules.miniature import glue
 from lightning_modules.answering import load_model
 from sweeps import record
 from sweeps.runs import Run
-from tests.conftest import CPU, compose
+from tests.conftest import CPU, compose, options
 
 FILES = {
     "bow.py": '''
@@ -263,7 +263,8 @@ def test_the_new_model_on_the_new_data(execute: Any) -> None:
     check_transfer(summary, FILES_OF_TOY, ["a boat", ("a peak",)], {"sea", "hills"})
 
 
-def test_bert_on_the_new_data(execute: Any) -> None:
-    summary = execute("model=bert_miniature", "data=toy", "init_from=scratch")
-    assert (summary["model"], summary["data"]) == ("bert_miniature", "toy")
+@pytest.mark.parametrize("model", [name for name in options("model") if name.endswith("_miniature")])
+def test_a_model_of_the_suite_on_the_new_data(execute: Any, model: str) -> None:
+    summary = execute(f"model={model}", "data=toy", "init_from=scratch")
+    assert (summary["model"], summary["data"]) == (model, "toy")
     check_transfer(summary, FILES_OF_TOY, ["a wave"], {"sea", "hills"})

@@ -202,10 +202,13 @@ def test_the_yardstick_keeps_the_objective() -> None:
     """Validation asks as training does, whatever is said of masking."""
     corpus = corpus_of(shaped(9, 8, 12, 2))
     vocabulary = vocabulary_of(len(corpus.tokens) + SPECIALS)
-    yardstick = MaskedLanguageModel(False, "full_sentences", masking="0/0/100", objective="ltr").yardstick()
-    rows = yardstick.plan(corpus, 32, 0, 0)
-    assert np.array_equal(rows, MaskedLanguageModel(False, "full_sentences").plan(corpus, 32, 0, 0))
-    assert set(yardstick.batch(corpus, vocabulary, rows, [(0, 0, 0)] * len(rows))["counts"]) == {"causal_lm"}
+    for pairs in ("segment_pair", "full_sentences", "doc_sentences"):
+        yardstick = MaskedLanguageModel(False, pairs, masking="0/0/100", objective="ltr").yardstick()
+        rows = yardstick.plan(corpus, 128, 0, 0)  # no sentence is longer
+        batch = yardstick.batch(corpus, vocabulary, rows, [(0, 0, 0)] * len(rows))
+        assert set(batch["counts"]) == {"causal_lm"}
+        asked = [token for token in batch["next_labels"].tolist() if token >= SPECIALS]
+        assert sorted(asked) == sorted(corpus.tokens.tolist())  # of the text every token, once
     assert set(MaskedLanguageModel(False).yardstick().batch(corpus, vocabulary, rows[:1], [(0, 0, 0)])["counts"]) == {
         "masked_lm"
     }

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.base import TextDataModule
 from datamodules.task import Task
 from lightning_modules.base import LanguageModel
+from lightning_modules.evaluation import evaluate
 from lightning_modules.heads import HEADS
 from lightning_modules.training import make_trainer
 from sweeps.runs import plain
@@ -66,11 +67,14 @@ TRANSFERS: dict[str, list[tuple[str, ...]]] = {
     "bert_miniature": [
         ("model.nsp=true",),
         ("model.nsp=false",),
+        ("model.nsp=false", "model.objective=ltr"),
         ("model.nsp=false", "model.objective=ltr", "transfer.bilstm=true"),
     ],
-    "gpt_lstm_miniature": [("transfer.bilstm=true",)],
+    "gpt_miniature": [(), ("model.softmax=everything", "transfer.transferred_layers=1")],
+    "gpt_lstm_miniature": [(), ("transfer.bilstm=true",)],
 }
 
+README = (CONF.parent / "README.md").read_text()
 MINIATURES = [name for name in options("model") if name.endswith("_miniature")]
 DATA = [cell for data in options("data") for cell in generated(data)]
 CELLS = [  # a size changes numbers alone: the smallest of a model stands for the others in all ways but the first
@@ -97,7 +101,8 @@ def construct(cfg: DictConfig) -> tuple[TextDataModule, LanguageModel]:
 
 def is_asked(cfg: DictConfig) -> bool:
     """Whether zero_shot can put this data to a model: all that is no task, and the tasks of Figure 2's kind."""
-    return cfg.data.get("task") in (None, "cola", "sst2", "swag")
+    both_sides = "masking" in cfg.text.objective
+    return cfg.data.get("task") in (None, "sst2", "swag", *(() if both_sides else ("cola",)))
 
 
 def count(*modules: torch.nn.Module) -> int:
@@ -200,6 +205,23 @@ def test_probes_are_answered_and_change_no_parameter(model: str, cache: str, tmp
     ] == []
 
 
+@pytest.mark.parametrize("task", ["cola", "sst2", "swag"])
+def test_zero_shot_answers_and_chooses_its_threshold(task: str, cache: str, tmp_path: Path) -> None:
+    """GPT, as a run would; every answer is one of the labels, and the threshold lies among the scores."""
+    told = ("transfer=zero_shot", f"data.task={task}", "data.eval_batch_size=4", "data.submission=false")
+    limits = ("trainer.limit_val_batches=3", "trainer.limit_test_batches=3")
+    cfg = compose("model=gpt_miniature", "data=glue", "data.source=miniature", *told, *limits, *CPU, cache)
+    data = instantiate(cfg.data, _convert_="all")
+    model = instantiate(cfg.model, _convert_="all").attach(data.task, plain(cfg.transfer))
+    results = evaluate(make_trainer(plain(cfg.trainer), tmp_path, data.task, "digest", []), model, data)
+    assert results.checkpoint == "none"
+    answers = results.answers["test_validation"]
+    assert len(answers) == 12
+    assert {answer for _, answer, _, _ in answers} <= set(range(data.task.num_labels))
+    assert ("selection/threshold" in results.metrics) == (task == "cola")
+    assert (model.threshold < 0) == (task == "cola")  # log-probabilities are
+
+
 def one_step(directory: Path) -> L.Trainer:
     """A trainer of one step and one batch of each evaluation, on the CPU."""
     return L.Trainer(
@@ -250,6 +272,9 @@ def test_an_experiment_says_what_it_is(experiment: str) -> None:
     assert re.search(r"[A-Z]\w+ et al\. \d{4}", opening), "which paper?"
     assert re.search(r"section \d|Table \d|Figure \d|A\.\d", opening), "which place in the paper?"
     assert re.search(r"Cost: \S", opening)
+    assert "TODO" not in opening
+    for heading_told in re.findall(r'README, "([^"]+)"', opening):
+        assert f"## {heading_told}" in README, f"the README has no {heading_told!r}"
     assert re.search(r"Expected[^:]*: \S", opening)
     assert command(experiment)[0] == f"experiment={experiment}"
 

@@ -61,9 +61,9 @@ def test_the_formats_of_figure_1() -> None:
         (0, 0, [START, 7, DELIMITER, 5, 6, EXTRACT]),
     ]
     assert sequences(batch_of(CHOICE, [[5, 6], [7], [8, 9], [10], [11, 12, 13]])) == [
-        (0, 1, [START, 5, 6, DELIMITER, 7, 10, EXTRACT]),
-        (0, 0, [START, 5, 6, DELIMITER, 7, 8, 9, EXTRACT]),
-        (0, 2, [START, 5, 6, DELIMITER, 7, 11, 12, 13, EXTRACT]),
+        (0, 1, [START, 5, 6, 7, DELIMITER, 10, EXTRACT]),
+        (0, 0, [START, 5, 6, 7, DELIMITER, 8, 9, EXTRACT]),
+        (0, 2, [START, 5, 6, 7, DELIMITER, 11, 12, 13, EXTRACT]),
     ]
 
 
