@@ -73,7 +73,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all")
-    model.text = {**plain(cfg.text), "max_length": cfg.data.max_length}
+    model.text = {**plain(cfg.text), "format": plain(cfg.transfer.format)}  # as the data read it
     say = rank_zero_only(print)  # on the first process only
     say(start.load(model), flush=True)
     model.attach(data.task, plain(cfg.transfer))
