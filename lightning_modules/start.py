@@ -83,7 +83,8 @@ class Start:
         matched = encoder_io.copy_tensors(model, self.tensors, self.words)
         missing = [name for name in model.state_dict() if name not in self.tensors]
         new = f"; new: {', '.join(sorted({name.rsplit('.', 1)[0] for name in missing}))}" if missing else ""
-        size = f"\nsize: {in_words(self.settings)}, as the weights have" if self.instead else ""
+        its = {name: self.settings.get(name) for name in self.instead}
+        size = f"\nsize: {in_words(its)}, as the weights have" if self.instead else ""
         size += f"; the chosen model's {in_words(self.instead)} do not count" * bool(self.instead)
         return f"start: {self.words}, {matched} of {len(self.tensors)} tensors loaded{new}{size}"
 
@@ -137,7 +138,7 @@ def no_start(path: Path) -> str:
 
 def in_words(settings: dict) -> str:
     """A size as one would say it: "num_layers=2, hidden_size=128, num_heads=2"."""
-    return ", ".join(f"{name}={settings[name]}" for name in (*SIZE, *OTHER_NETWORK) if name in settings)
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def from_encoder(folder: Path, target: str) -> Start:
@@ -218,7 +219,8 @@ def adopt(cfg: DictConfig, start: Start, overrides: Sequence[str]) -> None:
             told = ", ".join(f"{key}={value!r}" for key, value in its.items())
             raise Refused(f"{override}: the tokenizer comes with the weights ({start.words}) and has {told}.")
     chosen = {name: cfg.model[name] for name in SIZE if name in cfg.model}
-    chosen |= {name: cfg.model[name] for name in OTHER_NETWORK if name in cfg.model and name in start.settings}
+    other = {name: cfg.model[name] for name in OTHER_NETWORK if name in cfg.model and name in start.settings}
+    chosen |= {name: value for name, value in other.items() if value != start.settings[name]}
     if any(value != start.settings.get(name) for name, value in chosen.items()):
         start.instead = chosen
     for name, value in start.settings.items():

@@ -98,7 +98,7 @@ def test_micro_batches_take_the_same_steps(one: Path, tmp_path: Path) -> None:
 def test_two_processes_evaluate_and_count_what_one_does(two: tuple[Path, Done], one: Path) -> None:
     records = [summary(one), summary(two[0])]
     evaluated = [{k: v for k, v in record["metrics"].items() if k.startswith("val/")} for record in records]
-    assert len(evaluated[0]) == 4
+    assert len(evaluated[0]) == 5
     assert evaluated[1] == pytest.approx(evaluated[0], abs=1e-4)
     costs = [record["cost"] for record in records]
     assert [cost["devices"] for cost in costs] == [1, 2]

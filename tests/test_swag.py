@@ -105,6 +105,8 @@ def test_a_batch_keeps_each_choices_score_in_its_place(which: int) -> None:
     for row, (first, beginning, *ends) in enumerate(examples):
         for choice, end in enumerate(ends):
             pair = [first, np.concatenate([beginning, end])]
+            if which == 1:  # GPT's delimiter stands before the end
+                pair = [np.concatenate([first, beginning]), end]
             alone = formats.ragged(layout.sequences(VOCABULARY, pair, TASK), 1).batch
             one = model.encode(alone)
             score = model.head.linear(model.head.pooler(one.layers[-1][one.summary]))
