@@ -64,6 +64,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
+    from sweeps.layers import keep_layers
     from sweeps.loggers import make_loggers
     from sweeps.progress import asked_for
     from sweeps.record import record
@@ -81,6 +82,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     loggers = make_loggers(cfg, run)
     trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, asked_for())
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
+    keep_layers(cfg, start, trainer, model, data, say)
     for logger in loggers:
         logger.log_hyperparams(plain(cfg))
     if run.last is not None:

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import lightning as L
@@ -74,22 +75,32 @@ class TextDataModule(L.LightningDataModule, ABC):
 
     # ---- tokenizer ---------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def facts(self) -> dict:
+        """`identity`, asked once: of a folder it describes every file anew."""
+        return self.identity()
+
     @property
     def tokenizer_file(self) -> Path:
         """Where this data's tokenizer.json is, or will be once prepared."""
-        key = fingerprint({"tokenizer": self.subwords.identity(), **({} if self.subwords.file else self.identity())})
+        key = fingerprint({"tokenizer": self.subwords.identity(), **({} if self.subwords.file else self.facts)})
         return self.cache / "tokenizers" / key / "tokenizer.json"
 
     def load_tokenizer(self) -> Tokenizer:
         """The tokenizer, trained first if need be."""
+        return self.tokenizer
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """See `load_tokenizer`."""
         path = self.tokenizer_file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             made = self.subwords.load() if self.subwords.file else self.subwords.train(self.training_texts())
-            if made.get_vocab_size() > self.subwords.vocab_size:
+            if (entries := self.subwords.entries(made)) > self.subwords.vocab_size:
                 raise Refused(
                     f"model.vocab_size={self.subwords.vocab_size} is too small for {self.subwords.file}, which has "
-                    f"{made.get_vocab_size()} entries: it may be that number or more."
+                    f"{entries} entries: it may be that number or more."
                 )
             save_tokenizer(made, path)
         return read_tokenizer(path)
@@ -99,17 +110,22 @@ class TextDataModule(L.LightningDataModule, ABC):
     def prepare_data(self) -> None:
         """In one process of each node: everything that is slow, into the cache."""
         self.cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.cache / f"{fingerprint(self.identity())}.lock"):
+        with FileLock(self.cache / f"{fingerprint(self.facts)}.lock"):
             self.prepare_tokens(self.load_tokenizer())
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # worker processes fork after this
 
-    @property
+    @cached_property
     def tokens_dir(self) -> Path:
         """Where this text's tokens lie, cut by this tokenizer."""
-        return self.cache / "tokens" / fingerprint({**self.identity(), "tokenizer": digest(self.load_tokenizer())})
+        return self.cache / "tokens" / fingerprint({**self.facts, "tokenizer": digest(self.load_tokenizer())})
 
     def vocabulary(self) -> Vocabulary:
-        """Special tokens and sizes of the tokenizer."""
+        """Special tokens and sizes of the tokenizer; always the same one, whose lexicon numbers words as they come."""
+        return self.entries
+
+    @cached_property
+    def entries(self) -> Vocabulary:
+        """See `vocabulary`."""
         return Vocabulary.of(self.load_tokenizer())
 
     @property
@@ -119,10 +135,11 @@ class TextDataModule(L.LightningDataModule, ABC):
             return Share()
         return Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
 
-    def train_loader(self, examples: Examples, unequal: bool = False) -> BatchLoader:
-        """Shuffled batches for training."""
+    def train_loader(self, examples: Examples, unequal: bool = False, ordered: bool = False) -> BatchLoader:
+        """Batches for training; see `BatchLoader`."""
         workers = pick_workers(self.workers)
-        return BatchLoader(examples, self.global_batch_size, self.seed, self.share, workers, workers > 0, unequal)
+        size, seed, pin = self.global_batch_size, self.seed, workers > 0
+        return BatchLoader(examples, size, seed, self.share, workers, pin, unequal, ordered)
 
     def eval_loader(self, examples: Examples) -> EvaluationLoader:
         """Each example once."""

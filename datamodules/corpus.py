@@ -14,13 +14,13 @@ from tokenizers import Tokenizer
 from datamodules import sources, text_files
 from datamodules.base import TextDataModule
 from datamodules.corpora import PUNCTUATION, choose, divided, headed, sentences
-from datamodules.corpus_examples import CorpusExamples, describe
+from datamodules.corpus_examples import CorpusExamples, Groups, describe
 from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader, Passes
-from datamodules.objectives import Objective
+from datamodules.objectives import InStreams, Objective
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
 from datamodules.task import GENERATED, Refused, Task, real, whole
-from datamodules.tokenization import Subwords, id_type
+from datamodules.tokenization import Subwords, Vocabulary, id_type, kind_of
 from datamodules.yardstick import Yardstick
 
 SHARDS = "shards-2"  # the layout's version: another one is prepared anew
@@ -138,7 +138,8 @@ class Corpus(TextDataModule):
             return
         dtype = id_type(tokenizer)
         size = tokenizer.get_vocab_size()
-        writers = {split: ShardWriter(self.directory(split), dtype.__name__, size) for split in splits}
+        counted = Vocabulary.of(tokenizer).lexicon if kind_of(tokenizer) == "Words" else None
+        writers = {split: ShardWriter(self.directory(split), dtype.__name__, size, counted) for split in splits}
         prepare(documents, writers, Cutter(tokenizer, partial(sentences, rule=self.layout.sentences), dtype))
 
     def directory(self, split: str) -> Path:
@@ -154,24 +155,31 @@ class Corpus(TextDataModule):
         vocabulary = self.vocabulary()
         train, held = Split(self.directory("train")), Split(self.directory("validation"))
         self.held_out = held.sample()
-        self.train_examples = CorpusExamples(train, self.objective, vocabulary, self.max_length, self.seed)
+        self.train_examples = self.to_train(train, self.max_length)
         yardstick, same = Yardstick.of(self.load_tokenizer(), held), self.objective.yardstick()
         self.val_examples = CorpusExamples(
             [self.held_out], same, vocabulary, self.max_length, 0, self.validation_sequences, yardstick
         )
         self.card = {**describe(train, held, vocabulary, yardstick), **self.train_examples.figures()}
 
+    def to_train(self, groups: Groups, length: int) -> CorpusExamples:
+        """Sequences of at most so many tokens."""
+        objective, vocabulary = self.objective, self.vocabulary()
+        if isinstance(objective, InStreams):
+            objective = objective.in_streams(self.global_batch_size, vocabulary)
+        return CorpusExamples(groups, objective, vocabulary, length, self.seed)
+
     def train_dataloader(self) -> BatchLoader | Passes | Curriculum:
         examples, total = self.train_examples, self.trainer.max_steps if self.trainer else -1
-        large = len(examples.groups) > 1
-        first = self.train_loader(examples, unequal=large)
+        large, ordered = len(examples.groups) > 1, isinstance(self.objective, InStreams)
+        first = self.train_loader(examples, large, ordered)
         if self.long_length is not None:
             if total < 1:
                 raise Refused(
                     f"data.long_length={self.long_length} needs a number of steps: trainer.max_steps from 1 up."
                 )
-            long = CorpusExamples(examples.groups, self.objective, examples.vocabulary, self.long_length, self.seed)
-            return Curriculum(first, self.train_loader(long, large), round(total * (1 - self.long_share)), total)
+            second = self.train_loader(self.to_train(examples.groups, self.long_length), large, ordered)
+            return Curriculum(first, second, round(total * (1 - self.long_share)), total)
         share = len(examples.corpus.tokens) / self.card["tokens"]  # of the group that has been planned
         return Passes(first, round(first.num_steps / share)) if large else first
 

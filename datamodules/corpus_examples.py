@@ -64,7 +64,7 @@ class CorpusExamples:
         number, group = self.place(epoch)
         keys = [(self.seed, number, int(row) + (group << 32)) for row in rows]
         batch = self.objective.batch(self.corpus, self.vocabulary, self.rows[rows], keys)
-        if self.yardstick and "next_labels" in batch:
+        if self.yardstick and "next_labels" in batch and "measured" not in batch:
             batch["measured"] = {"causal_lm": self.yardstick(batch["next_labels"].numpy())}
         return batch
 
@@ -85,9 +85,9 @@ def describe(train: Split, held: Split, vocabulary: Vocabulary, yardstick: Yards
         **{name: train.total(name) for name in ("documents", "sentences", "words", "tokens")},
         "validation_tokens": held.total("tokens"),
         **yardstick.card,
-        "vocabulary": vocabulary.size,
+        "vocabulary": vocabulary.words,
         "vocabulary_used": int((counts > 0).sum()),
         "unknown_share": float(counts[vocabulary.unk] / counts.sum()),
-        "ln_vocabulary": float(np.log(vocabulary.size)),
+        "ln_vocabulary": float(np.log(vocabulary.words)),
         "unigram_entropy": float(-(shares * np.log(shares)).sum()),
     }

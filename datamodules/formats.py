@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from datamodules.task import OBJECTIVES, Task, one_of
 from datamodules.tokenization import Vocabulary
+from datamodules.words import in_words
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Sequence:
         summary: the position that stands for the whole sequence.
         example: the number, within the batch, of the example that it belongs to.
         choice: which of the example's choices it is.
+        part: which text of the example (or choice) it is, where each is a sequence by itself.
     """
 
     tokens: np.ndarray
@@ -32,6 +34,7 @@ class Sequence:
     summary: int = 0
     example: int = 0
     choice: int = 0
+    part: int = 0
 
 
 @dataclass
@@ -58,6 +61,7 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
         "offsets": torch.from_numpy(offsets),
         "example": torch.tensor([sequences[i].example for i in order]),
         "choice": torch.tensor([sequences[i].choice for i in order]),
+        "part": torch.tensor([sequences[i].part for i in order]),
         "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
         "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
         "max_length": lengths[-1],
@@ -122,15 +126,18 @@ class SequencePair:
         sentence, beginning, *ends = fields
         return [[sentence, np.concatenate([beginning, end])] for end in ends]
 
-    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:
-        """Examples' token ids -> a batch; `index` numbers the examples from 0."""
-        laid_out = [
+    def laid_out(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> list[Sequence]:
+        """The sequences of examples' token ids, one example after the other."""
+        return [
             replace(sequence, choice=choice)
             for i, fields in enumerate(examples)
             for choice, texts in enumerate(self.choices(fields) if task.kind == "choice" else [fields])
             for sequence in self.sequences(vocabulary, texts, task, i)
         ]
-        batch = ragged(laid_out, len(examples)).batch
+
+    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:
+        """Examples' token ids -> a batch; `index` numbers the examples from 0."""
+        batch = ragged(self.laid_out(vocabulary, examples, task), len(examples)).batch
         batch["index"] = torch.arange(len(examples))
         batch["counts"] = {"task": len(examples)}
         return batch
@@ -139,3 +146,49 @@ class SequencePair:
         """Raw texts, in the task's columns -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
         return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)
+
+
+class Sentences(SequencePair):
+    """Each text of an example is a sequence by itself (transfer=features), between its vocabulary's own marks, if any.
+
+    The marks, [CLS] and [SEP] or <S> and </S>, are for the encoder; a task's network reads what is between them. A text
+    of no token, which there is in QQP, is one unknown token.
+    """
+
+    MARKS = (("cls", "sep"), ("bos", "eos"))
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def marks(self, vocabulary: Vocabulary) -> list[list[int]]:
+        """What stands before and after each text."""
+        for roles in self.MARKS:
+            if set(roles) <= set(vocabulary.specials):
+                return [[vocabulary.specials[role]] for role in roles]
+        return [[], []]
+
+    def sequences(
+        self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0
+    ) -> list[Sequence]:
+        before, after = self.marks(vocabulary)
+        found = []
+        for part, text in enumerate(texts):
+            inner = vocabulary.read(text)[: task.max_length - len(before) - len(after)]
+            tokens = np.concatenate([before, inner, after]).astype(np.int64)
+            found.append(replace(plain(tokens, example), summary=0 if before else len(tokens) - 1, part=part))
+        return found
+
+    def batch(self, vocabulary: Vocabulary, examples: Many[list[np.ndarray]], task: Task) -> dict:
+        """See `SequencePair.batch`; with the positions that are text."""
+        batch = super().batch(vocabulary, examples, task)
+        if vocabulary.has_words:
+            batch = in_words(vocabulary.lexicon, batch)
+        before, after = map(len, self.marks(vocabulary))
+        offsets = batch["offsets"].numpy()
+        is_text = np.ones(offsets[-1], dtype=bool)
+        if before:
+            is_text[offsets[:-1]] = is_text[offsets[1:] - 1] = False
+        batch["text"] = torch.from_numpy(np.flatnonzero(is_text))
+        batch["text_runs"] = [(count, length - before - after) for count, length in batch["runs"]]
+        batch["counts"]["mix_l2"] = len(examples)
+        return batch

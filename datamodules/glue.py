@@ -19,7 +19,8 @@ from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
 from datamodules.glue_examples import GlueExamples
 from datamodules.glue_tasks import GlueTask, ServerSet, check_rows, holdout_mask, task_of
-from datamodules.loading import BatchLoader, EvaluationLoader
+from datamodules.layer_cache import LayerCache
+from datamodules.loading import BatchLoader, EvaluationLoader, Examples
 from datamodules.masking import generator
 from datamodules.task import GENERATED, Refused, one_of, real, whole
 from datamodules.tokenization import Subwords, encode_all
@@ -72,6 +73,7 @@ class Glue(TextDataModule):
             self.checkpoint = "none"
             self.selection = f"threshold {self.selection}" if self.task.kind == "threshold" else "nothing is trained"
         self.hand_in = one_of("data.submission", submission, (True, False))
+        self.layers: LayerCache | None = None  # of a frozen encoder (sweeps/layers.py)
         self.train_examples = train_examples
         if train_examples is not None:
             real("data.train_examples", train_examples, COUNTED.format("1 up"), lambda n: isinstance(n, int) and n > 0)
@@ -171,7 +173,10 @@ class Glue(TextDataModule):
 
         def examples(name: str, rows: np.ndarray | None = None) -> GlueExamples:
             batch = partial(self.layout.batch, vocabulary, task=self.task)
-            return GlueExamples(self.tokens_dir / name, self.row, batch, rows)
+            made = GlueExamples(self.tokens_dir / name, self.row, batch, rows)
+            if self.layers is not None:
+                made.keep(self.layers, name)
+            return made
 
         self.tests = [examples(name) for name in self.row.test_sets]
         self.train = examples(self.row.train, self.training_rows())
@@ -186,6 +191,11 @@ class Glue(TextDataModule):
             "train_tokens": self.train.num_tokens(),
             **ceilings.ceilings(self.source, self.task, self.row.test_sets),
         }
+
+    @property
+    def sets_of_examples(self) -> list[Examples]:
+        """All that a run reads, once set up."""
+        return [self.train, self.val, *self.tests, *self.unlabelled.values()]
 
     def parts(self, test_set: str) -> dict[str, list[int]]:
         return ceilings.parts(self.source, self.row.name, test_set)

@@ -72,6 +72,7 @@ class BatchLoader:
             dropped: the epoch is divided into as many steps as it takes, of sizes that differ by one at most.
         workers: processes that prepare batches ahead.
         unequal: epochs have their own numbers of steps (see `Passes`); else the first one's number holds for all.
+        ordered: rows come in their own order, a step's worth after the other; else shuffled at each epoch.
     """
 
     def __init__(
@@ -83,9 +84,10 @@ class BatchLoader:
         workers: int = 0,
         pin: bool = False,
         unequal: bool = False,
+        ordered: bool = False,
     ) -> None:
         self.examples, self.seed, self.share, self.workers, self.pin = examples, seed, share, workers, pin
-        self.global_batch_size, self.unequal = global_batch_size, unequal
+        self.global_batch_size, self.unequal, self.ordered = global_batch_size, unequal, ordered
         examples.begin(0)
         self.divide()
         self.epoch, self.position = -1, 0
@@ -106,7 +108,8 @@ class BatchLoader:
 
     def order(self, epoch: int) -> np.ndarray:
         """Row numbers of an epoch; where epochs draw unequal numbers of rows, the first one's number holds for all."""
-        rows = generator(self.seed, epoch, 0).permutation(len(self.examples))
+        number = len(self.examples)
+        rows = np.arange(number) if self.ordered else generator(self.seed, epoch, 0).permutation(number)
         return np.resize(rows, self.size)
 
     def __iter__(self) -> Iterator[dict]:

@@ -8,7 +8,7 @@ import random
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,6 +39,15 @@ class Objective(Protocol):
 
     def yardstick(self) -> Self:
         """The objective that validation uses, whatever the training knobs are."""
+        ...
+
+
+@runtime_checkable
+class InStreams(Protocol):
+    """An objective that is trained on streams: a batch takes up where the one before it ended."""
+
+    def in_streams(self, count: int, vocabulary: Vocabulary) -> Objective:
+        """The objective over `count` streams, whose rows are read in their own order."""
         ...
 
 

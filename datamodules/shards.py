@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from datamodules.histogram import Counted, histogram_of
+
 SHARD_TOKENS = 1 << 23  # a shard closes with the document that reaches this: what a stopped preparation may lose
 GROUP_TOKENS = 1 << 27  # tokens that training plans and shuffles at once, at most
 # Of each document beside its tokens: white-space separated words; bytes that no token tells, sentences that end with a
@@ -111,7 +113,7 @@ class Split:
 
     @property
     def histogram(self) -> np.ndarray:
-        """(V,) how often each id occurs."""
+        """(V,) how often each id occurs; of whole words, how often each word does."""
         return np.load(self.directory / "histogram.npy")
 
     def sample(self) -> TokenizedCorpus:
@@ -137,8 +139,8 @@ class ShardWriter:
         resume: the number, in the text that is read, of the first document that is not yet in a whole shard.
     """
 
-    def __init__(self, directory: Path, dtype: str, vocabulary: int) -> None:
-        self.directory, self.dtype, self.vocabulary = directory, dtype, vocabulary
+    def __init__(self, directory: Path, dtype: str, vocabulary: int, counted: Counted | None = None) -> None:
+        self.directory, self.dtype, self.vocabulary, self.counted = directory, dtype, vocabulary, counted
         directory.mkdir(parents=True, exist_ok=True)
         for unfinished in directory.glob("[0-9]*.partial"):
             shutil.rmtree(unfinished)
@@ -160,7 +162,7 @@ class ShardWriter:
         """The shard that is open ends before the document with the number `stop`."""
         if self.open is None:
             return
-        counts = self.open.write(self.dtype, self.vocabulary)
+        counts = self.open.write(self.dtype, self.vocabulary, self.counted)
         self.shards.append({"first": self.resume, "stop": stop, **counts})
         write_json(self.open.folder / "counts.json", self.shards[-1])
         self.open.folder.rename(shard_of(self.directory, len(self.shards) - 1))
@@ -192,16 +194,12 @@ class OpenShard:
         self.tokens += len(ids)
         self.counts += counts
 
-    def write(self, dtype: str, vocabulary: int) -> dict[str, int]:
+    def write(self, dtype: str, vocabulary: int, counted: Counted | None) -> dict[str, int]:
         """What stands beside the tokens; the counts."""
         self.file.close()
         np.save(self.folder / "sentences.npy", offsets(self.sentences))
         np.save(self.folder / "documents.npy", offsets(self.documents))
-        histogram = np.zeros(vocabulary, dtype=np.int64)
-        with (self.folder / "tokens.bin").open("rb") as file:  # in parts, for bincount works on 64-bit copies
-            while len(part := np.fromfile(file, dtype, 1 << 18)):
-                histogram += np.bincount(part, minlength=vocabulary)
-        np.save(self.folder / "histogram.npy", histogram)
+        np.save(self.folder / "histogram.npy", histogram_of(self.folder / "tokens.bin", dtype, vocabulary, counted))
         sizes = {"documents": len(self.documents), "sentences": len(self.sentences)}
         return {**sizes, "tokens": self.tokens, **dict(zip(COUNTED, self.counts.tolist(), strict=True))}
 
@@ -210,7 +208,7 @@ def shard_of(directory: Path, number: int, suffix: str = "") -> Path:
     return directory / f"{number:05d}{suffix}"
 
 
-def offsets(lengths: Sequence[int]) -> np.ndarray:
+def offsets(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     """(n,) lengths -> (n + 1,) where each one begins, and where the last one ends."""
     result = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=result[1:])

@@ -9,25 +9,29 @@ import json
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from datamodules.task import Refused, one_of, whole
+from datamodules.tokenizer_files import KINDS, find, from_json, lines_of
 from datamodules.wordpiece_training import learn_pieces
+
+if TYPE_CHECKING:  # it is built on this file
+    from datamodules.words import Lexicon
 
 ROLES: dict[str, dict[str, str]] = {  # a kind of tokenizer -> its tokens that are not text, by what they are for
     "WordPiece": {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"},
     "BPE": {"unk": "<unk>"},
+    "Words": {"bos": "<S>", "eos": "</S>", "unk": "<UNK>"},
 }
 SPECIALS = tuple(ROLES["WordPiece"].values())
-FILES = ("tokenizer.json", "vocab.txt")  # what a directory may hold, the one that says more first
-KINDS = "a tokenizer.json, a vocab.txt, or a directory that holds one of them"
 MAX_WORD = 200  # characters; a longer word is one [UNK] (Google's number; the tokenizers library's own is 100)
 
 
@@ -49,6 +53,10 @@ class Subwords(ABC):
     @abstractmethod
     def load(self) -> Tokenizer:
         """Read the tokenizer that `file` names."""
+
+    def entries(self, tokenizer: Tokenizer) -> int:
+        """How many of a tokenizer's entries `vocab_size` is about."""
+        return tokenizer.get_vocab_size()
 
     @abstractmethod
     def identity(self) -> dict[str, str | int | bool | None]:
@@ -86,7 +94,7 @@ class WordPiece(Subwords):
         if self.file is None:
             settings = {"vocab_size": self.vocab_size, "min_frequency": self.min_frequency}
             return {"kind": "WordPiece", "lowercase": self.lowercase, **settings}
-        path, lowercase = _find(Path(self.file), self.lowercase)
+        path, lowercase = find(Path(self.file), self.lowercase)
         return {"kind": "WordPiece", "lowercase": lowercase, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
@@ -96,14 +104,14 @@ def read_tokenizer(path: str | Path, lowercase: bool = True) -> Tokenizer:
     Raises:
         Refused: if there is nothing there, or not a tokenizer.
     """
-    file, lower = _find(Path(path), lowercase)
+    file, lower = find(Path(path), lowercase)
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise Refused(f"{file} is not a tokenizer: it is not UTF-8 text.") from error
     if lower is None:
-        return _from_json(text, file)
-    return _word_pieces(_vocabulary(text, file), lower)
+        return from_json(text, file)
+    return _word_pieces(lines_of(text, file, SPECIALS), lower)
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: str | Path) -> None:
@@ -141,7 +149,7 @@ class Vocabulary:
         Raises:
             Refused: naming those of its kind that the tokenizer lacks.
         """
-        roles = ROLES[one_of("the kind of a tokenizer", type(tokenizer.model).__name__, ROLES)]
+        roles = ROLES[one_of("the kind of a tokenizer", kind_of(tokenizer), ROLES)]
         found = {role: tokenizer.token_to_id(token) for role, token in roles.items()}
         ids = {role: id for role, id in found.items() if id is not None}
         if lacking := [token for role, token in roles.items() if role not in ids]:
@@ -151,7 +159,7 @@ class Vocabulary:
         return cls(ids, len(continues), continues, tokenizer)
 
     def __getattr__(self, role: str) -> int:
-        if role not in ROLES["WordPiece"]:
+        if not any(role in roles for roles in ROLES.values()):
             raise AttributeError(role)
         if role not in self.specials:
             raise Refused(f"text.tokenizer has no {role} token, only {', '.join(self.specials)}: another one may be.")
@@ -165,6 +173,42 @@ class Vocabulary:
     @property
     def all_ids(self) -> tuple[int, ...]:
         return tuple(self.specials.values())
+
+    @cached_property
+    def lexicon(self) -> "Lexicon":
+        """The words behind the pieces.
+
+        Raises:
+            Refused: when the tokenizer cuts words into pieces.
+        """
+        from datamodules.words import Lexicon
+
+        if self.tokenizer is None or kind_of(self.tokenizer) != "Words":
+            raise Refused("text.tokenizer cuts words into pieces: the model reads whole words, so it may be Words.")
+        return Lexicon(self.tokenizer)
+
+    @property
+    def words(self) -> int:
+        """How many entries a softmax predicts."""
+        return self.lexicon.words if self.has_words else self.size
+
+    @property
+    def has_words(self) -> bool:
+        """Whether a model reads whole words, by their letters."""
+        return "eos" in self.specials
+
+    def read(self, ids: np.ndarray) -> np.ndarray:
+        """A text's tokens as a model reads them: pieces, or whole words (`Lexicon.forms`); of no text, one unknown."""
+        if not len(ids):
+            return np.array([self.unk])
+        return self.lexicon.forms(ids) if self.has_words else ids
+
+
+def kind_of(tokenizer: Tokenizer) -> str:
+    """A key of ROLES; the name of its model where it is none of them."""
+    name = type(tokenizer.model).__name__
+    is_words = name == "WordPiece" and tokenizer.model.unk_token == ROLES["Words"]["unk"]
+    return "Words" if is_words else name
 
 
 def digest(tokenizer: Tokenizer) -> str:
@@ -199,49 +243,3 @@ def _word_pieces(vocabulary: Sequence[str], lowercase: bool) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
-
-
-def _find(path: Path, lowercase: bool) -> tuple[Path, bool | None]:
-    """The file that `path` means and whether it lowers the case; None if the file itself says so."""
-    if path.is_dir():
-        held = [path / name for name in FILES if (path / name).is_file()]
-        if not held:
-            raise Refused(f"{path} is not a tokenizer: the directory holds neither {' nor '.join(FILES)}.")
-        path, lowercase = held[0], _configured_case(path / "tokenizer_config.json", lowercase)
-    if not path.is_file():
-        raise Refused(f"{path} is not there: a tokenizer is {KINDS}.")
-    return path, None if path.suffix == ".json" else lowercase
-
-
-def _configured_case(file: Path, otherwise: bool) -> bool:
-    if not file.is_file():
-        return otherwise
-    try:
-        return bool(json.loads(file.read_text(encoding="utf-8")).get("do_lower_case", otherwise))
-    except (ValueError, AttributeError) as error:
-        raise Refused(f"{file} is not a tokenizer's configuration: {error}.") from error
-
-
-def _from_json(text: str, file: Path) -> Tokenizer:
-    """Parse a tokenizer.json and keep only what cuts text into ids."""
-    try:
-        known = Tokenizer.from_str(text).get_vocab(with_added_tokens=False)
-        settings = json.loads(text)
-        # a special token that the vocabulary has needs no entry of its own, which would make it readable in a text
-        added = [token for token in settings["added_tokens"] if not token["special"] or token["content"] not in known]
-        settings.update(added_tokens=added, post_processor=None, truncation=None, padding=None)
-        return Tokenizer.from_str(json.dumps(settings))
-    except Exception as error:  # the library raises nothing narrower
-        raise Refused(f"{file} is not a tokenizer: {error}.") from error
-
-
-def _vocabulary(text: str, file: Path) -> list[str]:
-    """The lines of a vocab.txt; the line number is the id."""
-    lines = text.removesuffix("\n").split("\n")  # not splitlines(), for which U+2028 or U+0085 ends a line
-    lacking = [token for token in SPECIALS if token not in lines]
-    if lacking:
-        raise Refused(f"{file} is not a WordPiece vocabulary: it lacks {', '.join(lacking)}.")
-    repeated = [piece for piece, count in Counter(lines).items() if count > 1]
-    if repeated:
-        raise Refused(f"{file} is not a WordPiece vocabulary: it has {repeated[0]!r} more than once.")
-    return lines

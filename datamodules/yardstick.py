@@ -19,7 +19,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from datamodules.shards import Split
-from datamodules.tokenization import ROLES
+from datamodules.tokenization import ROLES, kind_of
+from datamodules.words import Lexicon
 
 BLANK = 1  # byte after each word
 STOPS = ".!?"
@@ -36,20 +37,26 @@ def word_of(piece: str, kind: str) -> tuple[str, bool]:
 
 def known_bytes(tokenizer: Tokenizer) -> np.ndarray:
     """(V,) bytes of normalised text that each piece stands for; 0 for tokens that are no text, and for the unknown."""
-    kind = type(tokenizer.model).__name__
+    kind = kind_of(tokenizer)
     sizes = np.zeros(tokenizer.get_vocab_size(), dtype=np.int64)
     for piece, number in tokenizer.get_vocab().items():
         if piece not in ROLES[kind].values():
             text, closes = word_of(piece, kind)
-            sizes[number] = len(text.encode()) + BLANK * closes
+            sizes[number] = bytes_of(text, kind) + BLANK * closes
     return sizes
+
+
+def bytes_of(text: str, kind: str) -> int:
+    """Of a piece's text, or a word's; whole words are spelled with a letter a byte (byte_letters.py)."""
+    return len(text) if kind == "Words" else len(text.encode())
 
 
 def text_bytes(tokenizer: Tokenizer, text: str) -> int:
     """Bytes of one sentence, its words' blanks included, as it is measured."""
     clean = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
     words = tokenizer.pre_tokenizer.pre_tokenize_str(clean) if tokenizer.pre_tokenizer else [(clean, (0, 0))]
-    return sum(len(word.encode()) + BLANK for word, _ in words)
+    kind = kind_of(tokenizer)
+    return sum(bytes_of(word, kind) + BLANK for word, _ in words)
 
 
 class Pieces:
@@ -57,7 +64,8 @@ class Pieces:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer, self.bytes = tokenizer, known_bytes(tokenizer)
-        kind, vocabulary = type(tokenizer.model).__name__, tokenizer.get_vocab()
+        kind, vocabulary = kind_of(tokenizer), tokenizer.get_vocab()
+        self.lexicon = Lexicon(tokenizer) if kind == "Words" else None
         self.unknown: int = vocabulary[ROLES[kind]["unk"]]
         self.words, self.stops = np.zeros((2, len(vocabulary)), dtype=bool)  # pieces that close a word; . ! and ?
         for piece, number in vocabulary.items():
@@ -66,11 +74,24 @@ class Pieces:
         self.words[self.unknown] = True  # as far as one can tell
 
     def unknown_bytes(self, texts: Iterable[str], ids: Iterable[np.ndarray]) -> list[int]:
-        """Of each sentence, from its text and its tokens; 0 where every token is known."""
-        return [
-            text_bytes(self.tokenizer, text) - int(self.bytes[own].sum()) if (own == self.unknown).any() else 0
-            for text, own in zip(texts, ids, strict=True)
-        ]
+        """Of each sentence, from its text and its tokens; 0 where every token is known.
+
+        A word that is spelled is known to the pieces, but not to a softmax over words.
+        """
+        return [self.untold(text, own) + self.spelled(own) for text, own in zip(texts, ids, strict=True)]
+
+    def untold(self, text: str, ids: np.ndarray) -> int:
+        """Bytes that no piece tells."""
+        if not (ids == self.unknown).any():
+            return 0
+        return text_bytes(self.tokenizer, text) - int(self.bytes[ids].sum())
+
+    def spelled(self, ids: np.ndarray) -> int:
+        """Bytes of the words that are told by a spelling alone; only whole words have one."""
+        if self.lexicon is None or not len(ids):
+            return 0
+        first, is_spelled = self.lexicon.spans(ids)
+        return int(np.add.reduceat(self.bytes[ids], first)[is_spelled].sum())
 
     def is_stopped(self, ids: Iterable[np.ndarray]) -> list[bool]:
         """Of each sentence, whether it ends with a full stop."""
@@ -101,6 +122,7 @@ class Yardstick:
         total, stopped = float(counts @ sizes), held.total("stopped_sentences")
         ends = choice(stopped, int(counts[pieces.stops].sum()))
         ends += choice(held.total("sentences") - stopped, int(counts[pieces.words & ~pieces.stops].sum()))
+        ends *= pieces.lexicon is None  # which has a token for the end
         nats = sizes * (ends / total)
         nats[pieces.unknown] += sizes[pieces.unknown] * SPELLING
         card = {
@@ -110,6 +132,15 @@ class Yardstick:
             "sentence_end_bits_per_byte": ends / math.log(2) / total,
         }
         return cls(sizes, nats, card)
+
+    @staticmethod
+    def of_forms(lexicon: Lexicon, forms: np.ndarray) -> tuple[float, float]:
+        """As a call, of whole words: each pays for its own spelling, if it is unknown to the softmax.
+
+        Exact, but for a word of more than words.MAX_WORD bytes, which is taken for "<UNK>".
+        """
+        sizes = lexicon.sizes(forms)
+        return float(sizes.sum()), float(sizes[lexicon.labels(forms) == lexicon.unk].sum() * SPELLING)
 
     def __call__(self, tokens: np.ndarray) -> tuple[float, float]:
         """Bytes that these tokens stand for, and nats that are owed beyond their own."""

@@ -4,14 +4,22 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
 
     tokens (N,)  positions (N,)  segments (N,)      int64, of all sequences
     offsets (S + 1,) int32                          where each sequence begins; the last entry is N
-    example (S,)  choice (S,)                       the example that each sequence belongs to, and which of its choices
+    example (S,)  choice (S,)  part (S,)            the example that each sequence belongs to, which of its choices, and
+                                                    which of its texts where each is a sequence by itself
     summary (S,)                                    the position in (N,) that stands for the sequence
     runs [(count, length)]  max_length  num_examples       on the host
     counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
+    text (n,)  text_runs                            of transfer=features: positions in (N,) of no mark, and their `runs`
+    layers (L, n, D)                                of these, what the frozen encoder makes of them, where that is kept
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
     next_positions (M,)  next_labels (M,)           of causal language modelling: positions in (N,), what follows them
+    words (N,)  characters (W, C)                   of ELMo: each word as a row of `characters`, different words' bytes
+    previous_positions (M,)  previous_labels (M,)   of a backward language model: positions in (N,), what precedes them
+    streams (S,)  num_streams  backward {}          of ELMo's training: which stream each sequence goes on with, of how
+                                                    many; the backward direction's `words` and `next_labels`
+    negatives (K,)  log_expected (V,)               of a sampled softmax: words, and ln of how often each is among such
     next_weights (M,)                               of the auxiliary LM: 1 / how much its sequence is asked for
     measured {loss: (bytes, nats)}                  on the host, of held-out text: what a loss's targets stand for, and
                                                     what they do not tell (datamodules/yardstick.py)
@@ -32,7 +40,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from datamodules.task import ASKED, Refused, Task, one_of
-from lightning_modules import answering
+from lightning_modules.features import Featured
 from lightning_modules.heads import HEADS, Head, answers
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
@@ -41,7 +49,7 @@ from lightning_modules.probing import against, preferences
 from lightning_modules.transfer import Transfer
 
 Losses = dict[str, tuple[Tensor, int]]
-LM_LOSSES = ("masked_lm_loss", "causal_lm_loss")  # nats per token, of which a perplexity is told
+LM_LOSSES = ("masked_lm_loss", "causal_lm_loss", "forward_lm_loss", "backward_lm_loss")  # nats, told as perplexities
 
 
 @dataclass
@@ -49,7 +57,7 @@ class Encoding:
     """What an encoder makes of a batch.
 
     Attributes:
-        layers: those asked for, each (N, D).
+        layers: those asked for, each (N, D); where a batch brings them along (n, D), of its text.
         summary: (S,) positions in (N,).
         words: of a model that predicts tokens, this step's rows of its output layer, (V, D).
     """
@@ -59,7 +67,7 @@ class Encoding:
     words: Tensor | None = None
 
 
-class LanguageModel(OnDisk, ABC):
+class LanguageModel(OnDisk, Featured, ABC):
     """An encoder, its pre-training heads, and after `attach` a task's head in their place."""
 
     ENCODER_VERSION = 1  # raised by hand when the numbers of a model change: part of an encoder's fingerprint
@@ -101,9 +109,9 @@ class LanguageModel(OnDisk, ABC):
         task.check_length(self.hparams.get("max_length", task.max_length))
         if one_of("the kind of a task", task.kind, ("pretraining", *ASKED, *HEADS)) in HEADS:
             own = {"optimizer": self.finetuning, "auxiliary_lm": self.hparams.get("auxiliary_lm", 0.0)}
-            self.transfer = Transfer.of({**own, **(transfer or {})})
+            self.transfer = Transfer.of(transfer or {}, own)
             self.spec = self.transfer.prepare(self)
-            self.head = self.transfer.complete(self.make_head(task))
+            self.head = self.transfer.head(self, task)
             for name in self.PRETRAINING_ONLY:
                 if hasattr(self, name):
                     delattr(self, name)
@@ -122,6 +130,8 @@ class LanguageModel(OnDisk, ABC):
         if self.head is None or encoding is None:
             return {}, logits
         losses: Losses = {"task": self.head.loss(logits, batch)}
+        if self.training and (penalty := self.head.penalty()) is not None:
+            losses["mix_l2"] = penalty * len(batch["index"]), len(batch["index"])
         if self.training and self.transfer.auxiliary_lm:
             losses["auxiliary_lm"] = self.auxiliary_loss(encoding, batch)  # pyright: ignore[reportCallIssue]
         return losses, logits
@@ -132,7 +142,7 @@ class LanguageModel(OnDisk, ABC):
             scores = preferences(self.pretraining_losses, batch["candidates"])
             return None, against(self.threshold, scores) if self.task.kind == "threshold" else scores
         assert self.head is not None, "a task of this kind has a head"
-        encoding = self.encode(batch)
+        encoding = Encoding(self.frozen(batch), batch["summary"]) if self.transfer.frozen else self.encode(batch)
         return encoding, self.head(encoding.layers, encoding.summary, batch)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
@@ -163,6 +173,7 @@ class LanguageModel(OnDisk, ABC):
         ends_step = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if every and ends_step and (self.global_step + 1) % every == 0:
             self.log_dict(self.averages.read("train"), prog_bar=True, batch_size=1)
+            self.log_dict({} if self.head is None else self.head.figures(), batch_size=1)
 
     # ---- evaluation --------------------------------------------------------------------------------------------------
 
@@ -170,8 +181,12 @@ class LanguageModel(OnDisk, ABC):
         losses, logits = self.losses(batch)
         for loss, (value, count) in losses.items():
             self.averages.add(name, f"{loss}_loss", value, count)
-        for loss, (size, untold) in batch.get("measured", {}).items():
-            self.averages.add(name, "bits_per_byte", (losses[loss][0] + untold) / math.log(2), size)
+        measured = batch.get("measured", {})
+        for loss, (size, untold) in measured.items():
+            bits = (losses[loss][0] + untold) / math.log(2)
+            self.averages.add(name, "bits_per_byte", bits, size)
+            if len(measured) > 1:  # of each direction, too
+                self.averages.add(name, f"{loss}_bits_per_byte", bits, size)
         if logits is None:
             return
         predictions, chances = answers(self.head, logits)
@@ -227,15 +242,3 @@ class LanguageModel(OnDisk, ABC):
         """By global norm; directly, because Lightning refuses to clip for a fused optimiser, loss scaling or not."""
         if self.spec.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.clip)
-
-    # ---- use ---------------------------------------------------------------------------------------------------------
-
-    def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
-        """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
-
-        Only of a model directory, which knows how text was read.
-
-        Raises:
-            Refused: without a task, or when an example has not as many texts as the task's.
-        """
-        return answering.answers(self, examples)

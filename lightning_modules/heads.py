@@ -1,10 +1,13 @@
 """What stands on an encoder for a task: one head per kind of task.
 
 A head reads an `Encoding` and a batch, groups the sequences by the example that they belong to, and answers one row
-per example. Shapes: S sequences, B examples, D width, C labels.
+per example. How it reads and how it answers are two classes: here the summary positions are read, in `features.py` all
+tokens. Shapes: S sequences, B examples, D width, C labels.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +18,57 @@ from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
 
 
-class SummaryHead(nn.Module):
+class Head(nn.Module, ABC):
+    """What is learnt for a task.
+
+    Attributes:
+        linear: its last layer.
+    """
+
+    linear: nn.Linear
+
+    @abstractmethod
+    def forward(self, layers: Any, summary: Tensor, batch: dict) -> Tensor:
+        """The encoder's layers, (S,) positions -> logits (B, C)."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
+        """(B, C) -> a sum over examples, and their number."""
+
+    @abstractmethod
+    def predict(self, logits: Tensor) -> Tensor:
+        """(B, C) -> the answers (B,)."""
+
+    def penalty(self) -> Tensor | None:
+        """What its parameters cost, added to an example's loss; None where they are free."""
+        return None
+
+    def figures(self) -> dict[str, float]:
+        """What it has learnt in a few numbers, for the log."""
+        return {}
+
+
+class Labels(Head):
+    """Cross-entropy over the task's labels, or an example's choices; the prediction is the likeliest one's number."""
+
+    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
+        return F.cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+
+class Score(Head):
+    """Mean squared error of a single score (STS-B)."""
+
+    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
+        return F.mse_loss(logits.squeeze(-1), batch["labels"].to(logits.dtype), reduction="sum"), len(logits)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        return logits.squeeze(-1)
+
+
+class SummaryHead(Head):
     """pooler -> dropout -> linear on a sequence's summary position (BERT: [CLS]); an example's sequences are summed."""
 
     def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
@@ -38,31 +91,15 @@ class SummaryHead(nn.Module):
         return self.linear(grouped.index_add(0, batch["example"], pooled)).float()
 
 
-class Classification(SummaryHead):
-    """Cross-entropy over the task's labels; the prediction is the likeliest label's number."""
-
-    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
-        """(B, C) -> sum of nats over examples, and their number."""
-        return F.cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        """(B, C) -> (B,) label numbers."""
-        return logits.argmax(-1)
+class Classification(Labels, SummaryHead):
+    """A label for each example."""
 
 
-class Regression(SummaryHead):
-    """Mean squared error of a single score (STS-B)."""
-
-    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
-        """(B, 1) -> sum of squared errors over examples, and their number."""
-        return F.mse_loss(logits.squeeze(-1), batch["labels"].to(logits.dtype), reduction="sum"), len(logits)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        """(B, 1) -> (B,) scores."""
-        return logits.squeeze(-1)
+class Regression(Score, SummaryHead):
+    """A score for each example."""
 
 
-class Choice(Classification):
+class Choice(Labels, SummaryHead):
     """One score for each choice, the product with one vector; cross-entropy over an example's choices.
 
     Dropout leaves out the same of all choices: they are compared on what is left (GPT's released code).
@@ -83,12 +120,11 @@ class Choice(Classification):
         return flat.index_add(0, places, scores).unflatten(0, (-1, self.choices)).float()
 
 
-Head = Classification | Regression | Choice
-HEADS: dict[str, type[Head]] = {"classification": Classification, "regression": Regression, "choice": Choice}
+HEADS: dict[str, type[SummaryHead]] = {"classification": Classification, "regression": Regression, "choice": Choice}
 
 
 def answers(head: Head | None, logits: Tensor) -> tuple[Tensor, Tensor]:
     """(B, C) -> the answers (B,), and (B, C) the probabilities of labels or of a probe's candidates, or a raw score."""
-    if isinstance(head, Regression):
+    if isinstance(head, Score):
         return head.predict(logits), logits.detach().to(torch.float32)
     return logits.argmax(-1) if head is None else head.predict(logits), logits.softmax(-1)

@@ -1,12 +1,13 @@
 """A model's way to the disk and back: the directory of encoder_io, with or without a task's head."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import lightning as L
 
 from datamodules.task import Task, one_of
-from lightning_modules import encoder_io
+from lightning_modules import answering, encoder_io
 from lightning_modules.transfer import Transfer
 
 
@@ -52,3 +53,13 @@ class OnDisk(L.LightningModule):
         encoder_io.load_tensors(model, directory)
         model.text["tokenizer"] = {**model.text.get("tokenizer", {}), "file": str(directory)}
         return model.eval()
+
+    def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
+        """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
+
+        Only of a model directory, which knows how text was read.
+
+        Raises:
+            Refused: without a task, or when an example has not as many texts as the task's.
+        """
+        return answering.answers(self, examples)

@@ -2,7 +2,8 @@
 
 Where BERT's released code and today's practice differ, the difference is a value here:
 `bias_correction: false` and `schedule: jump` are the release's, `true` and `linear` today's (both: optimization.py of
-the release, section A.2 of the paper). `cosine` is GPT's (Radford et al. 2018, section 4.1).
+the release, section A.2 of the paper). `cosine` is GPT's (Radford et al. 2018, section 4.1). ELMo's release trains its
+biLM with `kind: adagrad`.
 """
 
 import math
@@ -14,6 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from datamodules.task import Refused, one_of, real
+from lightning_modules.layer_mix import LayerMix
 
 SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     # (step, warm-up steps, total steps) -> factor of the learning rate. `jump` falls from 1 to 1 - warmup / total.
@@ -30,19 +32,25 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
 }
 
 
+KINDS = ("adamw", "adagrad")
+
+
 @dataclass(frozen=True)
 class OptimizerSpec:
     """What a model yaml may say of an optimiser.
 
     Attributes:
+        kind: adamw | adagrad, of which `betas` and `bias_correction` say nothing.
         lr: peak learning rate.
         warmup: in steps, or in parts of all steps when below 1.
         weight_decay: decoupled; biases and layer norms are excluded.
         clip: largest global norm of the gradient; 0 for none.
         bias_correction: Adam's. Without it the first updates are up to 6.5 times larger.
+        initial_accumulator: Adagrad's sum of squared gradients before the first one.
     """
 
     lr: float
+    kind: str = "adamw"
     schedule: str = "linear"
     warmup: float = 0.1
     weight_decay: float = 0.01
@@ -50,6 +58,7 @@ class OptimizerSpec:
     eps: float = 1e-6
     clip: float = 1.0
     bias_correction: bool = True
+    initial_accumulator: float = 0.0
 
     @classmethod
     def of(cls, values: dict, key: str = "optimizer") -> "OptimizerSpec":
@@ -63,10 +72,13 @@ class OptimizerSpec:
         if "lr" not in values:
             raise Refused(f"{key}.lr is missing: it may be a number from 0 up.")
         spec = cls(**values)
+        one_of(f"{key}.kind", spec.kind, KINDS)
         one_of(f"{key}.schedule", spec.schedule, SCHEDULES)
         one_of(f"{key}.bias_correction", spec.bias_correction, (True, False))
-        for name in ("lr", "warmup", "weight_decay", "eps", "clip"):
+        for name in ("lr", "warmup", "weight_decay", "eps", "clip", "initial_accumulator"):
             real(f"{key}.{name}", getattr(spec, name), "a number from 0 up", lambda value: value >= 0)
+        if spec.kind == "adagrad":  # torch's has no decay that is decoupled from the gradients
+            real(f"{key}.weight_decay of adagrad", spec.weight_decay, "0", lambda value: value == 0)
         if not are_betas(spec.betas):
             raise Refused(f"{key}.betas={spec.betas!r} is not possible: it may be two numbers from 0 to below 1.")
         return replace(spec, betas=tuple(spec.betas))
@@ -115,8 +127,9 @@ class AdamW(torch.optim.AdamW):
 
 
 def decays(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(decayed, not decayed) trainable parameters: biases and layer norms are not."""
-    norms = {id(p) for part in module.modules() if isinstance(part, nn.LayerNorm) for p in part.parameters()}
+    """(decayed, not decayed) trainable parameters: biases, layer norms and mixes of layers are not."""
+    kinds = (nn.LayerNorm, LayerMix)
+    norms = {id(p) for part in module.modules() if isinstance(part, kinds) for p in part.parameters()}
     decayed, kept = [], []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
@@ -125,11 +138,20 @@ def decays(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return decayed, kept
 
 
-def build(module: nn.Module, spec: OptimizerSpec, total_steps: int) -> tuple[AdamW, LambdaLR]:
-    """The optimiser of all trainable parameters and its schedule over `total_steps` updates."""
+def make(module: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
+    """The optimiser of all trainable parameters."""
     decayed, kept = decays(module)
+    if spec.kind == "adagrad":
+        return torch.optim.Adagrad(
+            [*decayed, *kept], spec.lr, eps=spec.eps, initial_accumulator_value=spec.initial_accumulator
+        )
     groups = [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    optimizer = AdamW(groups, spec.bias_correction, lr=spec.lr, betas=spec.betas, eps=spec.eps)
+    return AdamW(groups, spec.bias_correction, lr=spec.lr, betas=spec.betas, eps=spec.eps)
+
+
+def build(module: nn.Module, spec: OptimizerSpec, total_steps: int) -> tuple[torch.optim.Optimizer, LambdaLR]:
+    """The optimiser and its schedule over `total_steps` updates."""
+    optimizer = make(module, spec)
     warmup = int(spec.warmup * total_steps) if spec.warmup < 1 else spec.warmup  # whole steps, as in the release
     schedule = SCHEDULES[spec.schedule]
     return optimizer, LambdaLR(optimizer, lambda step: schedule(step, warmup, max(total_steps, 1)))

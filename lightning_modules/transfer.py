@@ -7,12 +7,13 @@ Devlin et al. 2019, Table 5, which does not say how wide it is: here as the enco
 from dataclasses import dataclass
 from typing import Any
 
-from datamodules.task import Refused, one_of, real, whole
-from lightning_modules.heads import Head
+from datamodules.task import Refused, Task, one_of, real, whole
+from lightning_modules.features import OPTIMIZER, Features
+from lightning_modules.heads import Head, SummaryHead
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.optim import OptimizerSpec
 
-MODES = ("finetune", "zero_shot")
+MODES = ("finetune", "features", "zero_shot")
 LAYOUT = "format"  # the data's part of the node
 
 
@@ -22,10 +23,12 @@ class Transfer:
 
     Attributes:
         optimizer: of the task; None where nothing is trained.
-        mode: `finetune`, all parameters are trained; `zero_shot`, none (then the data asks for no head).
+        mode: `finetune`, all parameters are trained; `features`, those of a network on top of the frozen encoder;
+            `zero_shot`, none (then the data asks for no head).
         auxiliary_lm: weight of the language-modelling loss on the task's texts, lambda of equation 5.
         transferred_layers: keep so many layers above the embeddings, and draw those above anew; None: keep all.
         bilstm: a new bidirectional LSTM between the encoder and the head, which reads what it makes of a sequence.
+        features: of that mode, which has none of the three above.
     """
 
     optimizer: OptimizerSpec | None = None
@@ -33,17 +36,26 @@ class Transfer:
     auxiliary_lm: float = 0.0
     transferred_layers: int | None = None
     bilstm: bool = False
+    features: Features | None = None
 
     @classmethod
-    def of(cls, values: dict) -> "Transfer":
-        """From a yaml's mapping.
+    def of(cls, values: dict, own: dict | None = None) -> "Transfer":
+        """From a yaml's mapping; what it leaves out is as in `own`, the model's, but for features, which are its own.
 
         Raises:
             Refused: naming a key that there is not, or a value that it may not have.
         """
         told = {key: value for key, value in values.items() if key != LAYOUT}
-        for name in told:
-            one_of("a key of transfer", name, cls.__dataclass_fields__)
+        if told.get("mode") == "features":
+            allowed = ("mode", "optimizer", *Features.__dataclass_fields__)
+            chosen = {key: told.pop(key) for key in list(told) if key not in ("mode", "optimizer")}
+            for name in chosen:
+                one_of("a key of transfer (mode=features)", name, allowed)
+            told = {"optimizer": OPTIMIZER, **told, "features": Features(**chosen)}
+        else:
+            for name in told:
+                one_of("a key of transfer", name, [key for key in cls.__dataclass_fields__ if key != "features"])
+            told = {**(own or {}), **told}
         if told.get("optimizer") is not None:
             told["optimizer"] = OptimizerSpec.of(told["optimizer"], "transfer.optimizer")
         transfer = cls(**told)
@@ -57,11 +69,20 @@ class Transfer:
     @property
     def shape(self) -> dict:
         """What of it decides which modules a model has: it is saved with them."""
-        return {"bilstm": self.bilstm}
+        return {"bilstm": self.bilstm} if self.features is None else {"mode": self.mode, **self.features.shape}
 
-    def complete(self, head: Head) -> Head:
-        """Put under a new head what else is learnt for the task."""
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder is not trained, and runs as in evaluation."""
+        return self.features is not None
+
+    def head(self, model: Any, task: Task) -> Head:
+        """What answers a task on top of a model: its own head, or the one that reads its features."""
+        if self.features is not None:
+            return self.features.head(model, task)
+        head = model.make_head(task)
         if self.bilstm:
+            assert isinstance(head, SummaryHead)
             width = head.linear.in_features
             if width % 2:
                 raise Refused(f"transfer.bilstm=true halves the width, and {width} is odd: it may be false.")
@@ -84,7 +105,7 @@ class Transfer:
                 f"transfer.auxiliary_lm={self.auxiliary_lm} is not possible: {name} has no language-modelling loss "
                 f"on a task's texts; it may be 0."
             )
-        one_of("transfer.mode of a task with a head", self.mode, ("finetune",))
+        one_of("transfer.mode of a task with a head", self.mode, ("finetune", "features"))
         assert self.optimizer is not None
         if self.transferred_layers is not None:
             restart(model, self.transferred_layers)

@@ -16,6 +16,7 @@ from datamodules.task import GENERATED, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
 from lightning_modules.evaluation import Results
+from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
@@ -73,6 +74,7 @@ def record(
         "metrics": results.metrics,
         "cost": kept(trainer, Cost).figures(trainer, model),
         **convergence(trainer),
+        **features(model, data),
         "card": data.card,
         "encoder_fingerprint": encoder_print,
         "seed": cfg.seed,
@@ -99,6 +101,14 @@ def convergence(trainer: L.Trainer) -> dict[str, Any]:
     """How soon a task was learnt, where one was."""
     curve = kept(trainer, Convergence)
     return {"convergence": curve.figures()} if curve.scores else {}
+
+
+def features(model: LanguageModel, data: Any) -> dict[str, Any]:
+    """What a frozen encoder's layers weigh, and what of them was computed for this run."""
+    if not isinstance(model.head, FeatureHead):
+        return {}
+    cache = getattr(data, "layers", None)
+    return {"mix": model.head.learned(), **({} if cache is None else {"layers": cache.figures})}
 
 
 def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
         everything["data"]["task"] = None
     resolved: Any = OmegaConf.to_container(OmegaConf.create(everything), resolve=True)
     kept = {key: value for key, value in resolved.items() if key not in ELSEWHERE}
+    kept["transfer"].pop("cache_gb", None)  # room, that is
     kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])
     for node in (kept, kept["pretrain"]) if kept["pretrain"]["recipe"] else (kept,):
         strip_places(node)

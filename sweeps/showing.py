@@ -1,6 +1,6 @@
-"""What a person can look at after a pre-training: texts that the model continues, and what attends to what in it.
+"""What a person can look at after a pre-training: texts that it continues, what attends to what, which words are alike.
 
-Both are of held-out text and always of the same places, so that runs on the same data can be laid side by side.
+All are of held-out text and always of the same places, so that runs on the same data can be laid side by side.
 """
 
 from pathlib import Path
@@ -11,20 +11,24 @@ import torch
 from tokenizers import Tokenizer
 
 from datamodules import excerpts, formats
+from datamodules.bilm import BiLM
 from datamodules.corpus import Corpus
 from datamodules.tokenization import Vocabulary
 from lightning_modules.base import LanguageModel
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.sampling import Continues, continuations, evaluating
 from sweeps.attention import draw
+from sweeps.neighbours import neighbours
 
 SAMPLES, PROMPT, CONTINUATION = 4, 16, 32  # texts, tokens of each, tokens after it
 TEMPERATURE = 1.0  # the distribution that the loss measures
+TABLES = ("samples", "neighbours")
 SENTENCES, SHORTEST, LONGEST = 3, 8, 24  # sentences, tokens of each
 
 
 def show(directory: Path, model: LanguageModel, data: Any) -> dict[str, Any]:
-    """The record's `samples`, of a model that can continue a text, and `attention`, the pictures of one that attends.
+    """The record's `samples`, of a model that can continue a text, `attention`, the pictures of one that attends, and
+    `neighbours` in context, of one that reads whole words from both sides.
 
     On one process: nothing is gathered.
 
@@ -40,6 +44,8 @@ def show(directory: Path, model: LanguageModel, data: Any) -> dict[str, Any]:
             shown["samples"] = samples(model, data)
         if isinstance(encoder := getattr(model, "encoder", None), Transformer):
             shown["attention"] = pictures(directory, model, encoder, data)
+        if isinstance(data.objective, BiLM):
+            shown["neighbours"] = neighbours(model, data)
     return shown
 
 
@@ -84,8 +90,8 @@ def written(tokenizer: Tokenizer, tokens: list[int]) -> str:
 
 def show_online(logger: Any, directory: Path, shown: dict[str, Any]) -> None:
     """The same in a W&B run: a table, and an image each, for W&B wants those of one name to be of one size."""
-    if "samples" in shown:
-        columns = list(shown["samples"][0])
-        logger.log_table("samples", columns, [list(sample.values()) for sample in shown["samples"]])
+    for name in TABLES:
+        if rows := shown.get(name):
+            logger.log_table(name, list(rows[0]), [list(row.values()) for row in rows])
     for file in shown.get("attention", ()):
         logger.log_image(file.removesuffix(".png"), [str(directory / file)])

@@ -1,6 +1,6 @@
 """The program in tests: in a fresh process (`launch`), or inside this one where that decides nothing (`command`).
 
-Both run in a folder of the test's own; the cache of prepared text lies beside it and serves all tests of a session.
+Both run in a folder of the test's own; one cache of prepared text serves all tests of a session.
 """
 
 import contextlib
@@ -47,11 +47,17 @@ class Done:
         return lines[0].removeprefix("error: ")
 
 
+def cache_of(place: Path) -> Path:
+    """The cache of a whole session, all its processes together: it lies in the folder that holds their folders."""
+    folders = (path for path in (place, *place.parents) if path.name.startswith("pytest-"))
+    return next(folders, place.parent) / "cache"
+
+
 def environment(place: Path, more: dict[str, str] | None = None) -> dict[str, str]:
     """Variables for a process of the program: none that this session's own launcher, hub or W&B has left."""
     mine = {k: v for k, v in os.environ.items() if k not in LAUNCHER and not k.startswith(("WANDB_", "HF_", "PL_"))}
     ours = {
-        "SIDE_BY_SIDE_CACHE": str(place.parent / "cache"),
+        "SIDE_BY_SIDE_CACHE": str(cache_of(place)),
         "WANDB_ERROR_REPORTING": "false",
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
@@ -88,7 +94,7 @@ def command(place: Path, *overrides: str) -> Done:
     OmegaConf.clear_resolver("run_dir")
     out, err, status = io.StringIO(), io.StringIO(), 0
     with contextlib.chdir(place), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _variables():
-        os.environ["SIDE_BY_SIDE_CACHE"] = str(place.parent / "cache")
+        os.environ.update(SIDE_BY_SIDE_CACHE=str(cache_of(place)), OMP_NUM_THREADS="1")  # for processes of its own
         sys.argv = ["run.py", *overrides]
         try:
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")

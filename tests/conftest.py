@@ -1,16 +1,20 @@
 """What the tests of whole cells share: composing as the program does, one cache of prepared text, generated data."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
 import torch
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 import run  # registers the resolver behind hydra.run.dir
 from datamodules import miniature
+from tests.commands import cache_of
 
 ROOT = Path(run.__file__).parent
 CONF = ROOT / "conf"
@@ -47,7 +51,23 @@ def compose(*overrides: str) -> DictConfig:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The override that names this session's own cache of prepared text: a second test finds what a first one made."""
-    return f"cache_dir={tmp_path_factory.mktemp('cache')}"
+    return f"cache_dir={cache_of(tmp_path_factory.getbasetemp())}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_read_once() -> Iterator[None]:
+    """Each composition reads some twenty yaml files; a session of hundreds reads each file once."""
+    load, known = ConfigRepository.load_config, {}
+
+    def load_once(self: ConfigRepository, config_path: str) -> Any:
+        key = (config_path, *(source.path for source in self.sources))
+        if key not in known:
+            known[key] = load(self, config_path)
+        return copy.deepcopy(known[key])  # composing changes it
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", load_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.commands import NO_DROPOUT, TINY, Done, command, history, launch, summary, table, the_run
-from tests.conftest import options
+from tests.conftest import compose, options
 
 SHARED = (*TINY, *NO_DROPOUT, "trainer.log_every_n_steps=1", "data.eval_batch_size=8")
 PRETRAIN = (
@@ -142,7 +142,13 @@ OTHERS = [name for name in options("model") if name.endswith("_miniature") and n
 def test_another_model_takes_the_same_steps_too(model: str, kind: str, tmp_path: Path) -> None:
     """Its own objective; and a task of pairs, in whatever layout, with all the losses that it has there."""
     task = (*TUNE, "data.task=mrpc", "data.train_examples=300", "trainer.max_epochs=1", "data.submission=false")
-    told = (f"model={model}", *(PRETRAIN if kind == "pretraining" else task))
+    has = {f"model.{key}" for key in compose(f"model={model}").model}
+    shared = [
+        one
+        for one in (PRETRAIN if kind == "pretraining" else task)
+        if one[:6] != "model." or one.partition("=")[0] in has
+    ]
+    told = (f"model={model}", "transfer=finetune", *shared)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     one = run_alone(tmp_path / "one", *told)

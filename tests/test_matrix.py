@@ -7,6 +7,7 @@ New yaml files are found by themselves. A model's yaml needs a line in PARAMETER
 import re
 import shlex
 import warnings
+from collections.abc import Collection
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ PARAMETERS: dict[str, tuple[int, int | None]] = {
     # No positions; an LSTM of 4 * 2048 * (768 + 2048) and two biases of 4 * 2048, a map of 2048 * 768 + 768
     "model=gpt_lstm": (40478 * 768 + 23_068_672 + 16_384 + 1_573_632, 55_745_792),
     "model=gpt_lstm_miniature": (4000 * 128 + 4 * 256 * (128 + 256) + 8 * 256 + 256 * 128 + 128, 940_160),
+    # The release's biLM, and a softmax of 793,471 * (512 + 1).
+    "model=elmo": (93_600_848, 93_600_848 + 407_050_623),
+    # 261 * 16, five filters, two highways of 2 * (512 * 512 + 512), a projection of 512 * 128 + 128; four LSTMs (two
+    # layers, two ways) of (128 + 128) * 4 * 512, a bias, a projection of 512 * 128
+    "model=elmo_small": (4176 + 33_792 + 4 * 262_656 + 65_664 + 4 * (524_288 + 2048 + 65_536), None),
+    "model=elmo_tiny": (4176 + 16_896 + 4 * 65_792 + 16_448 + 4 * (131_072 + 1024 + 16_384), None),
+    "model=elmo_miniature": (4176 + 4448 + 2 * 9312 + 6208 + 4 * (131_072 + 1024 + 16_384), None),
     "model=bert_miniature model.objective=ltr model.nsp=false": (528_896 + 2 * 198_272, None),
 }
 # Pre-trainings of one model that are of different shape: its own cells.
@@ -63,24 +71,42 @@ PRETRAININGS: dict[str, list[tuple[str, ...]]] = {
     ],
     "gpt_miniature": [(), ("model.embedding_dropout=matrix", "model.softmax=everything", "model.dropout=0.1")],
 }
+FEATURES = ("transfer=features", "transfer.rnn_size=16", "transfer.rnn_layers=1", "transfer.words_size=16")
 TRANSFERS: dict[str, list[tuple[str, ...]]] = {
     "bert_miniature": [
         ("model.nsp=true",),
         ("model.nsp=false",),
         ("model.nsp=false", "model.objective=ltr"),
         ("model.nsp=false", "model.objective=ltr", "transfer.bilstm=true"),
+        (*FEATURES, "transfer.attention=true", "transfer.plug=[input,output]"),
     ],
-    "gpt_miniature": [(), ("model.softmax=everything", "transfer.transferred_layers=1")],
+    "gpt_miniature": [(), FEATURES, ("model.softmax=everything", "transfer.transferred_layers=1")],
     "gpt_lstm_miniature": [(), ("transfer.bilstm=true",)],
 }
 
 README = (CONF.parent / "README.md").read_text()
 MINIATURES = [name for name in options("model") if name.endswith("_miniature")]
 DATA = [cell for data in options("data") for cell in generated(data)]
-CELLS = [  # a size changes numbers alone: the smallest of a model stands for the others in all ways but the first
+
+# Tasks of GLUE that are as others for a model, and differ in their rows: tried on the first model alone.
+ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli"}
+# For a further shape of the same model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
+SAME_SHAPE = {**ALIKE, "sst2": "cola", "mrpc": "stsb"}
+# A size changes numbers alone: a model's smallest stands for it but in one task for each yaml of data.
+SAME_SIZE = {**SAME_SHAPE, "cola": "mnli", "stsb": "mnli"}
+
+
+def without(data: tuple[str, ...], alike: Collection[str]) -> bool:
+    """Whether this data is none of those tasks."""
+    return not {f"data.task={task}" for task in alike} & set(data)
+
+
+CELLS = [
     (model, data, transfer)
     for model, data, transfer in product(options("model"), DATA, options("transfer"))
-    if transfer == "finetune" or model in MINIATURES
+    if (transfer == "finetune" and without(data, SAME_SIZE))
+    or (model in MINIATURES and without(data, ALIKE))
+    or model == MINIATURES[0]
 ]
 # Without a warm-up, because its first step has a learning rate of 0.
 STEP = ("model.optimizer.warmup=0", "model.finetuning.warmup=0", "data.global_batch_size=8", "data.max_length=32")
@@ -115,6 +141,9 @@ def count(*modules: torch.nn.Module) -> int:
 @pytest.mark.parametrize(("model", "data", "transfer"), CELLS, ids=words)
 def test_a_cell_composes_and_constructs(model: str, data: tuple[str, ...], transfer: str) -> None:
     cfg = compose(f"model={model}", *data, f"transfer={transfer}")
+    chosen = HydraConfig.get().runtime.choices
+    assert [chosen[group] for group in ("model", "transfer")] == [model, transfer]
+    assert f"data={chosen['data']}" == data[0]
     if transfer == "zero_shot" and not is_asked(cfg):
         with pytest.raises(InstantiationException, match="no heuristic for"):
             construct(cfg)
@@ -159,12 +188,15 @@ def test_a_model_yaml_tells_the_true_number_of_parameters(model: str) -> None:
 
 
 def cells() -> list[tuple[str, ...]]:
-    """Every miniature model on all generated data."""
+    """Every miniature model, in all of its shapes, on all kinds of generated data."""
     found = []
     trained = [data for data in DATA if "data=probes" not in data]
     for model, data in product(MINIATURES, trained):
         shapes = PRETRAININGS if {"data=corpus", "data=miniature"} & set(data) else TRANSFERS
-        found += [(f"model={model}", *data, *more) for more in shapes.get(model, [()])]
+        for number, more in enumerate(shapes.get(model, [()])):
+            alike = SAME_SHAPE if number else ALIKE if model != MINIATURES[0] else ()
+            if without(data, alike) and not (number and "data=miniature" in data):  # the same text as data=corpus
+                found.append((f"model={model}", *data, *more))
     return found
 
 
@@ -293,7 +325,14 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
 # ---- the other groups ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")))
+CHOSEN = {  # by the tests of their groups, which see what was chosen
+    f"{group}/{option}.yaml"
+    for group in ("data", "experiment", "logger", "model", "trainer", "transfer")
+    for option in options(group)
+}
+
+
+@pytest.mark.parametrize("name", sorted({str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")} - CHOSEN))
 def test_no_yaml_is_an_orphan(name: str) -> None:
     """Every file can be chosen under the name of its folder."""
     if name == "config.yaml":
@@ -307,6 +346,7 @@ def test_no_yaml_is_an_orphan(name: str) -> None:
 @pytest.mark.parametrize("name", options("trainer"))
 def test_a_trainer_yaml_makes_a_trainer(name: str, kind: str, tmp_path: Path) -> None:
     settings = plain(compose(f"trainer={name}", *CPU).trainer)
+    assert HydraConfig.get().runtime.choices["trainer"] == name
     trainer = make_trainer(settings, tmp_path, Task("any", kind), "digest", [])
     assert (trainer.max_steps, trainer.precision) == (settings["max_steps"], "32-true")
     for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
@@ -340,6 +380,7 @@ def test_a_trainer_is_quiet_in_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", options("logger"))
 def test_a_logger_yaml_makes_a_logger_or_says_none(name: str, tmp_path: Path) -> None:
     node = compose(f"logger={name}").logger
+    assert HydraConfig.get().runtime.choices["logger"] == name
     if node._target_ is None:
         assert set(node) == {"_target_"}, "keys of a logger that is not there"
     else:

@@ -76,7 +76,11 @@ def assert_no_shortcut(task: str, rows: list[Made], room: float) -> None:
         assert climb(task, rows, features) < CEILINGS.get((task, name), chance(task)) + room, name
 
 
-@pytest.mark.parametrize(("task", "split"), PUBLIC)
+# One for each kind of text and answer; the slow test has all of them, and four times as many rows.
+UNLIKE = [(task, "validation") for task in ("cola", "mrpc", "stsb", "choice")] + [("mnli", "validation_matched")]
+
+
+@pytest.mark.parametrize(("task", "split"), UNLIKE)
 def test_no_shortcut_reaches_a_label(task: str, split: str) -> None:
     rows = fresh(task, split)
     assert_no_shortcut(task, rows, slack(task, len(rows)))

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from safetensors.torch import load_file
 
 from sweeps.multirun import short_names
-from tests.commands import NO_DROPOUT, QUIET, ROOT, TINY, command, environment, launch, summary
+from tests.commands import NO_DROPOUT, QUIET, ROOT, TINY, Done, command, environment, launch, summary
+from tests.conftest import compose
 from tests.test_prepare import write_rte
 
 TUNE = (*TINY, *NO_DROPOUT, "data=glue", "data.source=miniature", "data.task=rte", "trainer.max_epochs=1")
@@ -27,41 +29,95 @@ def test_jobs_are_named_by_what_differs() -> None:
     assert short_names([["a=1"], ["a=1"]]) == ["job", "job"]
 
 
-def test_private_configurations_reach_the_jobs(tmp_path: Path) -> None:
-    """A model of one's own in a folder of one's own, for a job and for the pre-training inside one."""
-    (tmp_path / "mine/model").mkdir(parents=True)
+def runs(place: Path) -> dict[str, dict]:
+    return {file.parent.name: json.loads(file.read_text()) for file in place.glob("outputs/*/summary.json")}
+
+
+# In the place of the program: leaves its command line and fails if there is no such task.
+SCRIPT = """
+import json, os, pathlib, sys
+(task,) = [word.partition("=")[2] for word in sys.argv if word.startswith("data.task=")]
+told = {{"words": sys.argv[1:], "run": os.environ.get("WANDB_RUN_ID")}}
+(pathlib.Path({place!r}) / task).write_text(json.dumps(told))
+sys.exit("error: woe" if task == "nonsense" else 0)
+"""
+
+
+def test_each_job_is_a_process_with_its_point_and_one_that_fails_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What becomes of real ones is slow."""
+    (tmp_path / "program.py").write_text(SCRIPT.format(place=str(tmp_path)))
+    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    monkeypatch.setenv("WANDB_RUN_ID", "parents")
+    shared = (*private(tmp_path), "data=glue", "data.source=miniature", *QUIET)
+    done = command(tmp_path, "-m", *shared, "data.task=nonsense,rte")
+    assert done.status == 1
+    assert "1 of 2 jobs failed" in done.err
+    assert "error: woe" in done.err
+    assert "[2/2, 1 failed] done: " in done.err
+    assert len(list(tmp_path.glob("multirun/*/*/logs/*.log"))) == 2
+    for task in ("nonsense", "rte"):
+        told = json.loads((tmp_path / task).read_text())
+        assert told["run"] is None
+        cfg = compose(*told["words"])
+        assert HydraConfig.get().runtime.choices["model"] == "mine"
+        assert (cfg.model.hidden_size, cfg.data.task) == (32, task)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done, list[str]]:
+    """Two jobs, of which one cannot be, in the environment that a W&B agent leaves: their folder, what was said, the
+    command. The model is one's own in a folder of one's own.
+    """
+    place = tmp_path_factory.mktemp("jobs")
+    line = ["-m", *private(place), "data=glue", "data.source=miniature", *QUIET, "trainer=smoke"]
+    variables = {"WANDB_RUN_ID": "parents", "WANDB_SWEEP_PARAM_PATH": str(place / "x.yaml"), "WANDB_PROJECT": "mine"}
+    return place, launch(place, *line, "data.task=nonsense,rte", env=variables), line
+
+
+def private(place: Path) -> tuple[str, str]:
+    """Write a model of one's own; the overrides that choose it."""
+    (place / "mine/model").mkdir(parents=True)
     small = "{hidden_size: 32, num_heads: 2, num_layers: 1, intermediate_size: 64}"
     lines = ("# @package _global_", "defaults: [bert_miniature, _self_]", f"model: {small}")
-    (tmp_path / "mine/model/mine.yaml").write_text("\n".join(lines) + "\n")
+    (place / "mine/model/mine.yaml").write_text("\n".join(lines) + "\n")
+    return f"hydra.searchpath=[file://{place}/mine]", "model=mine"
+
+
+@pytest.mark.slow
+def test_private_configurations_reach_the_jobs(jobs: tuple[Path, Done, list[str]]) -> None:
+    (record,) = runs(jobs[0]).values()
+    assert (record["status"], record["model"]) == ("finished", "mine")
+    assert record["config"]["model"]["hidden_size"] == 32
+
+
+@pytest.mark.slow
+def test_private_configurations_reach_the_pre_training_inside_a_job(tmp_path: Path) -> None:
     inner = ("pretrain=miniature", "pretrain.trainer.max_steps=2", "pretrain.trainer.max_epochs=-1")
     cpu = ("pretrain.trainer.accelerator=cpu", "pretrain.data.validation_sequences=20", *QUIET, "trainer=smoke")
-    task = ("model=mine", "data=glue", "data.source=miniature", "data.task=rte", "logger=csv")
-    done = launch(tmp_path, "-m", f"hydra.searchpath=[file://{tmp_path}/mine]", *task, *inner, *cpu)
+    task = (*private(tmp_path), "data=glue", "data.source=miniature", "data.task=rte", "logger=csv")
+    done = launch(tmp_path, "-m", *task, *inner, *cpu)
     assert done.status == 0, done.err
     (record,) = runs(tmp_path).values()
     assert record["model"] == "mine"
     assert record["encoder_fingerprint"]
 
 
-def runs(place: Path) -> dict[str, dict]:
-    return {file.parent.name: json.loads(file.read_text()) for file in place.glob("outputs/*/summary.json")}
-
-
-def test_a_job_that_fails_before_its_trainer_stops_no_other(tmp_path: Path) -> None:
-    """In the environment that a W&B agent leaves: no job writes into the run of its parent."""
-    tune = [word for word in TUNE if not word.startswith("data.task")]
-    variables = {"WANDB_RUN_ID": "parents", "WANDB_SWEEP_PARAM_PATH": str(tmp_path / "x.yaml"), "WANDB_PROJECT": "mine"}
-    done = launch(tmp_path, "-m", *tune, "data.task=nonsense,rte", "trainer=smoke", env=variables)
+@pytest.mark.slow
+def test_a_job_that_fails_before_its_trainer_stops_no_other(jobs: tuple[Path, Done, list[str]]) -> None:
+    """No job writes into the run of its parent."""
+    place, done, line = jobs
     assert done.status == 1
     assert "1 of 2 jobs failed" in done.err
     assert "data.task='nonsense' is not possible: it may be cola" in done.err
     assert "[2/2, 1 failed] done: " in done.err
-    (name,) = runs(tmp_path)
+    (name,) = runs(place)
     assert "-rte-" in name
-    (offline,) = (tmp_path / "outputs" / name / "wandb").glob("offline-run-*")
+    (offline,) = (place / "outputs" / name / "wandb").glob("offline-run-*")
     assert not offline.name.endswith("parents")
-    assert len(list(tmp_path.glob("multirun/*/*/logs/*.log"))) == 2
-    again = launch(tmp_path, "-m", *tune, "data.task=rte", "trainer=smoke")
+    assert len(list(place.glob("multirun/*/*/logs/*.log"))) == 2
+    again = command(place, *line, "data.task=rte")
     assert again.status == 0
     assert "finished before" in again.err
 

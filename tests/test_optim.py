@@ -273,6 +273,7 @@ def test_biases_and_layer_norms_do_not_decay_in_bert(task: str | None, nsp: bool
     optimizer, _ = build(model, OptimizerSpec(lr=1.0, weight_decay=0.03), 10)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.03, 0.0]
     assert [names_of(model, group["params"]) for group in optimizer.param_groups] == [decayed, kept]
+    assert isinstance(optimizer, AdamW)
     assert optimizer.bias_correction
 
 
@@ -294,6 +295,7 @@ def test_frozen_parameters_are_left_out_and_what_spec_says_arrives() -> None:
     assert frozen not in set.union(*(names_of(model, group) for group in decays(model)))
     spec = OptimizerSpec.of({"lr": 3e-4, "betas": [0.8, 0.98], "eps": 1e-5, "bias_correction": False, "warmup": 0})
     optimizer, _ = build(model, spec, 10)
+    assert isinstance(optimizer, AdamW)
     assert not optimizer.bias_correction
     for group in optimizer.param_groups:
         assert (group["lr"], group["betas"], group["eps"]) == (3e-4, (0.8, 0.98), 1e-5)
@@ -303,7 +305,7 @@ def test_frozen_parameters_are_left_out_and_what_spec_says_arrives() -> None:
     ("values", "words"),
     [
         ({}, ["optimizer.lr is missing"]),
-        ({"lr": 1e-4, "momentum": 0.9}, ["'momentum'", "lr, schedule, warmup, weight_decay"]),
+        ({"lr": 1e-4, "momentum": 0.9}, ["'momentum'", "lr, kind, schedule, warmup, weight_decay"]),
         ({"lr": 1e-4, "schedule": "step"}, ["optimizer.schedule='step'", "jump, linear, cosine, constant"]),
         ({"lr": 1e-4, "bias_correction": "no"}, ["optimizer.bias_correction='no'", "True, False"]),
         ({"lr": "1e-4"}, ["optimizer.lr='1e-4'", "a number from 0 up"]),

@@ -1,6 +1,7 @@
 """`prepare=true`: everything that a run needs is there afterwards, and the network is not needed any more."""
 
 import json
+import re
 from pathlib import Path
 
 import datasets
@@ -53,19 +54,31 @@ def test_a_prepared_run_needs_no_network(tmp_path: Path) -> None:
     assert tree(place / "cache") == made
 
 
+TRANSFER = ("data=glue", "data.source=miniature", "data.task=rte", "trainer=smoke", "logger=csv", *TINY)
+RECIPE = ("pretrain=miniature", "pretrain.trainer.max_steps=3", "pretrain.trainer.max_epochs=-1")
+INNER = (*RECIPE, "pretrain.data.validation_sequences=20", "pretrain.trainer.accelerator=cpu")
+
+
 def test_the_text_of_a_pre_training_inside_comes_first(tmp_path: Path) -> None:
-    """Its tokenizer cuts the task's text, before there is an encoder and after."""
-    words = (
-        "data=glue",
-        "data.source=miniature",
-        "data.task=rte",
-        "trainer=smoke",
-        "logger=csv",
-        "cache_dir=cache",
-        *TINY,
-    )
-    inner = ("pretrain=miniature", "pretrain.trainer.max_steps=3", "pretrain.trainer.max_epochs=-1")
-    small = ("pretrain.data.validation_sequences=20", "pretrain.trainer.accelerator=cpu")
+    """Its tokenizer cuts the task's text too; test_pretraining.py prepares when there is an encoder."""
+    ready = command(tmp_path, *TRANSFER, *INNER, "prepare=true")
+    assert ready.status == 0, ready.err
+    assert "weights: to be made by pretrain=miniature" in ready.out
+    assert "not_next_share" in ready.out
+    assert not list((tmp_path / "outputs").iterdir())
+    places = re.findall(r"^prepared: ([\w=]+), (\S+)$", ready.out, re.MULTILINE)
+    assert [name for name, _ in places] == ["pretrain=miniature", "glue"]
+    (text, mine), others = ([Path(place) for _, place in places], Path(places[0][1]).parent)
+    assert text != mine
+    assert text.parent == mine.parent == others
+    assert text.is_dir()
+    assert mine.is_dir()
+
+
+@pytest.mark.slow
+def test_a_transfer_reads_what_was_prepared_for_it(tmp_path: Path) -> None:
+    """The text cut by the pre-training's tokenizer, before there is an encoder and after."""
+    words, inner, small = (*TRANSFER, "cache_dir=cache"), RECIPE, INNER[len(RECIPE) :]
     ready = command(tmp_path, *words, *inner, *small, "prepare=true")
     assert ready.status == 0, ready.err
     assert "prepared: pretrain=miniature" in ready.out

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def mark(*overrides: str) -> str:
     return fingerprint(planned_facts(pretraining_of(cfg)))
 
 
+@cache
+def plain_mark() -> str:
+    return mark()
+
+
 @pytest.mark.usefixtures("opened")
 @pytest.mark.parametrize(
     "override",
@@ -100,7 +106,7 @@ def mark(*overrides: str) -> str:
     ],
 )
 def test_what_an_encoder_does_not_depend_on(override: str) -> None:
-    assert mark(override) == mark()
+    assert mark(override) == plain_mark()
 
 
 @pytest.mark.usefixtures("opened")
@@ -121,7 +127,7 @@ def test_what_an_encoder_does_not_depend_on(override: str) -> None:
     ],
 )
 def test_what_an_encoder_depends_on(override: str) -> None:
-    assert mark(override) != mark()
+    assert mark(override) != plain_mark()
 
 
 @pytest.mark.usefixtures("opened")
@@ -249,6 +255,43 @@ def test_two_starts_are_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_pre_training_that_is_there_is_not_prepared(workplace: Path) -> None:
+    (encoder,) = (workplace / "encoders").glob("*/encoder")
+    done = command(workplace, *TRANSFER, *SMALL, "prepare=true")
+    assert done.status == 0, done.err
+    assert f"weights: encoder encoders/{encoder.parent.name}/encoder" in done.out
+    assert "prepared: pretrain=" not in done.out
+    assert "prepared: glue, " in done.out
+
+
+def test_the_child_finds_private_configurations_and_its_last_words_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the place of the program a script that leaves its command line and fails."""
+    (tmp_path / "mine/model").mkdir(parents=True)
+    lines = ("# @package _global_", "defaults: [bert_miniature, _self_]", "model: {num_layers: 3}")
+    (tmp_path / "mine/model/mine.yaml").write_text("\n".join(lines) + "\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pathlib, sys\n"
+        f"pathlib.Path({str(tmp_path / 'said')!r}).write_text('\\n'.join(sys.argv[1:]))\n"
+        "sys.exit('error: woe')\n"
+    )
+    monkeypatch.setattr("sweeps.jobs.PROGRAM", program)
+    place, search = tmp_path / "place", f"hydra.searchpath=[file://{tmp_path}/mine]"
+    place.mkdir()
+    done = command(place, search, *TRANSFER, *SMALL, "model=mine")
+    assert done.status == 2
+    assert "error: woe" in done.err
+    assert "pretrain=miniature failed" in done.err
+    assert not list((place / "encoders").glob("*.lease"))
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        child = compose(*(tmp_path / "said").read_text().splitlines())
+    assert (child.model.num_layers, child.trainer.max_steps) == (1, 6)  # TINY has the last word
+    assert HydraConfig.get().runtime.choices["model"] == "mine"
+
+
+@pytest.mark.slow
 def test_a_failed_pre_training_is_told_with_its_own_words(tmp_path: Path) -> None:
     done = command(tmp_path, *TRANSFER, *SMALL, "pretrain.data.max_length=500")
     assert done.status == 2

@@ -106,17 +106,33 @@ def test_weights_are_told_apart_by_what_they_are_and_not_by_where_they_lie(clien
 # ---- the whole program -----------------------------------------------------------------------------------------------
 
 
+# At its end a process leaves the names of the modules that it has imported.
+SITE = """
+import atexit, pathlib, sys
+atexit.register(lambda: pathlib.Path({file!r}).write_text(" ".join(sys.modules)))
+"""
+
+
 @pytest.fixture(scope="module")
-def tuned(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run from published weights, and what it printed."""
-    place = tmp_path_factory.mktemp("tuned")
-    done = launch(place, *TASK, "init_from=hub:acme/tiny-bert", "logger=csv", env=client_of(hub.endpoint, place))
+def tuned(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, set[str]]:
+    """A run from published weights without W&B, what it printed, and the modules that its process imported."""
+    place, site = tmp_path_factory.mktemp("tuned"), tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(SITE.format(file=str(site / "modules")))
+    variables = {**client_of(hub.endpoint, place), "PYTHONPATH": str(site)}
+    done = launch(place, *TASK, "init_from=hub:acme/tiny-bert", "logger=csv", env=variables)
     assert done.status == 0, done.err
-    return the_run(place), done.out
+    return the_run(place), done.out, set((site / "modules").read_text().split())
 
 
-def test_a_task_starts_from_published_weights(tuned: tuple[Path, str], hub: Hub) -> None:
-    run, said = tuned
+def test_a_run_without_wandb_does_not_import_it(tuned: tuple[Path, str, set[str]]) -> None:
+    run, _, modules = tuned
+    assert "lightning" in modules
+    assert not {module for module in modules if module.split(".")[0] == "wandb"}
+    assert not (run / "wandb").exists()
+
+
+def test_a_task_starts_from_published_weights(tuned: tuple[Path, str, set[str]], hub: Hub) -> None:
+    run, said, _ = tuned
     assert said.splitlines()[0] == "start: hub:acme/tiny-bert, 26 of 26 tensors loaded"
     assert re.search(r"GET /acme/tiny-bert/resolve/\w+/model.safetensors", " ".join(hub.requests))
     record = summary(run)
@@ -127,8 +143,8 @@ def test_a_task_starts_from_published_weights(tuned: tuple[Path, str], hub: Hub)
     assert adopted == {"vocab_size": len(WORDS), "hidden_size": 24, "num_layers": 1, "gelu": "erf", "nsp": True}
 
 
-def test_its_model_directory_needs_no_hub(tuned: tuple[Path, str]) -> None:
-    run, _ = tuned
+def test_its_model_directory_needs_no_hub(tuned: tuple[Path, str, set[str]]) -> None:
+    run, _, _ = tuned
     texts = [(str(row["sentence1"]), str(row["sentence2"])) for row in miniature.glue("rte", "validation", seed=0)]
     model = Bert.load(run / "model")
     rows = table(run / "predictions" / "validation.tsv")

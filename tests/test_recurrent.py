@@ -19,6 +19,7 @@ from datamodules.traversal import Traversal
 from lightning_modules.answering import load_model
 from lightning_modules.bert import Bert
 from lightning_modules.gpt import Gpt
+from lightning_modules.heads import SummaryHead
 from lightning_modules.networks.recurrent import read, step_order
 from lightning_modules.networks.transformer import Stack
 from lightning_modules.optim import decays
@@ -247,7 +248,7 @@ def test_it_is_trained_and_leaves_the_head_as_it_is() -> None:
     both = Bert(OPTIMIZER, OPTIMIZER, V, **sizes).attach(PAIR, {"bilstm": True}).train()
     shapes = {name: tuple(p.shape) for name, p in both.named_parameters() if not name.startswith("head.bilstm.")}
     assert shapes == {name: tuple(p.shape) for name, p in plain.named_parameters()}
-    assert both.head is not None
+    assert isinstance(both.head, SummaryHead)
     assert both.head.bilstm is not None
     lstm = both.head.bilstm.lstm
     parts = product(("weight", "bias"), ("ih", "hh"), ("", "_reverse"))

@@ -67,7 +67,7 @@ REFUSED: dict[str, list[str]] = {
     "model.optimizer.betas=[0.9,1]": ["model.optimizer.betas=[0.9, 1]", "two numbers from 0 to below 1"],
     "model.optimizer.betas=0.9": ["model.optimizer.betas=0.9", "two numbers from 0 to below 1"],
     "model.optimizer.bias_correction=maybe": ["model.optimizer.bias_correction='maybe'", "True, False"],
-    "+model.optimizer.momentum=1": ["model.optimizer='momentum'", "lr, schedule, warmup"],
+    "+model.optimizer.momentum=1": ["model.optimizer='momentum'", "lr, kind, schedule, warmup"],
     "model.finetuning.lr=-1": ["model.finetuning.lr=-1", POSITIVE],
     GLUE + "model.finetuning.schedule=step": ["model.finetuning.schedule='step'", "jump, linear, cosine, constant"],
     GLUE + "transfer.optimizer={lr:-1}": ["transfer.optimizer.lr=-1", POSITIVE],

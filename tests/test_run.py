@@ -29,11 +29,6 @@ PRETRAIN = (*TINY, "trainer=smoke")
 GLUE = (*TINY, "data=glue", "data.source=miniature", "trainer.max_epochs=1")
 BEFORE = ["status", "name", "model", "data", "source", "start", "headline"]
 AFTER = ["metrics", "cost", "card", "encoder_fingerprint", "seed", "versions", "git", "config"]
-# At its end a process leaves the names of the modules that it has imported.
-SITE = """
-import atexit, pathlib, sys
-atexit.register(lambda: pathlib.Path({file!r}).write_text(" ".join(sys.modules)))
-"""
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -193,22 +188,20 @@ def test_rerun_goes_beside_the_first(pretrained: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tuning(pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done, set[str]]:
-    """MNLI from the encoder, without W&B: the folder, what the process said, the modules that it imported."""
-    place, site = tmp_path_factory.mktemp("tuning"), tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(SITE.format(file=str(site / "modules")))
-    run = [*GLUE, "data.task=mnli", f"init_from={pretrained}/encoder", "logger=csv"]
-    done = launch(place, *run, env={"PYTHONPATH": str(site)})
+def tuning(pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """MNLI from the encoder, without W&B: the folder, and what was said. Of processes: test_published.py."""
+    place = tmp_path_factory.mktemp("tuning")
+    done = command(place, *GLUE, "data.task=mnli", f"init_from={pretrained}/encoder", "logger=csv")
     assert done.status == 0, done.err
-    return place, done, set((site / "modules").read_text().split())
+    return place, done
 
 
 @pytest.fixture(scope="module")
-def tuned(tuning: tuple[Path, Done, set[str]]) -> Path:
+def tuned(tuning: tuple[Path, Done]) -> Path:
     return the_run(tuning[0])
 
 
-def test_the_first_line_says_where_a_transfer_starts(tuning: tuple[Path, Done, set[str]], pretrained: Path) -> None:
+def test_the_first_line_says_where_a_transfer_starts(tuning: tuple[Path, Done], pretrained: Path) -> None:
     first = tuning[1].out.splitlines()[0]
     mark = summary(pretrained)["encoder_fingerprint"]
     number = len(load_file(pretrained / "encoder/weights.safetensors"))
@@ -233,12 +226,6 @@ def test_the_record_of_a_transfer(tuned: Path, pretrained: Path) -> None:
     assert steps == -(-card["train"] // 32)
     final = record["metrics"]["selection/score"]  # of the only epoch
     assert record["convergence"] == {"steps_to_95_percent": steps, "final": final, "scores": [[steps, final]]}
-
-
-def test_a_run_without_wandb_does_not_import_it(tuning: tuple[Path, Done, set[str]], tuned: Path) -> None:
-    assert "lightning" in tuning[2]
-    assert not {module for module in tuning[2] if module.split(".")[0] == "wandb"}
-    assert not (tuned / "wandb").exists()
 
 
 @pytest.mark.parametrize("split", TASKS["mnli"].test_sets)

@@ -17,7 +17,7 @@ from lightning_modules.networks.transformer import SelfAttention
 from sweeps import showing
 from sweeps.attention import draw, few
 from sweeps.closing import closing_words
-from tests.commands import TINY, command, summary, the_run
+from tests.commands import TINY, cache_of, command, summary, the_run
 from tests.conftest import CPU, compose
 
 # ---- the weights -----------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_what_is_drawn_is_what_the_model_does(
 
 def prepared(model: str, place: Path) -> tuple[Any, Any]:
     """The embedded miniature, in the cache that all commands of a session share, and a model with random weights."""
-    cfg = compose(f"model={model}", f"cache_dir={place.parent}/cache", *CPU)
+    cfg = compose(f"model={model}", f"cache_dir={cache_of(place)}", *CPU)
     data = instantiate(cfg.data, _convert_="all")
     data.prepare_data()
     data.setup("validate")

@@ -210,7 +210,7 @@ def test_berts_pooler_goes_with_its_top_layer(kept: int | None, is_new: bool) ->
         ("transferred_layers", -1, "a whole number from 0 up"),
         ("auxiliary_lm", -0.5, "a number from 0 up"),
         ("auxiliary_lm", "half", "a number from 0 up"),
-        ("mode", "features", "it may be finetune, zero_shot"),
+        ("mode", "frozen", "it may be finetune, features, zero_shot"),
         ("lambda", 0.5, "a key of transfer='lambda'"),
     ],
 )

@@ -1,0 +1,81 @@
+"""Which layers of a frozen encoder a task reads, and in which proportion (Peters et al. 2018, equation 1).
+
+    mix       gamma * sum_l softmax(w)_l h_l, with lambda * sum_l w_l^2 among the losses (the release; the paper has a
+              norm of the weights): 1 is nearly an average, 0.001 lets the weights be what they like
+    average   the same of equal weights
+    last      the top layer
+    <number>  this layer, 0 is the token layer
+    concat4   the last four side by side (Devlin et al. 2019, Table 7)
+
+Shapes: L layers that are read, n tokens of text, D width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.task import Refused
+
+CHOICES = ("last", "average", "mix", "concat4")
+CONCATENATED = 4
+
+
+def chosen(choice: str | int, total: int) -> tuple[int, ...]:
+    """Which of `total` layers, 0 the token layer, a choice reads; from the bottom up.
+
+    Raises:
+        Refused: when there are not so many.
+    """
+    if choice in ("mix", "average"):
+        return tuple(range(total))
+    if choice == "last":
+        return (total - 1,)
+    if choice == "concat4" and total >= CONCATENATED:
+        return tuple(range(total - CONCATENATED, total))
+    if isinstance(choice, int) and choice < total:
+        return (choice,)
+    names = ", ".join(name for name in CHOICES if name != "concat4" or total >= CONCATENATED)
+    raise Refused(
+        f"transfer.layers={choice!r} is not possible: the model has {total} layers, the token layer among them; "
+        f"it may be {names}, or a number from 0 to {total - 1}."
+    )
+
+
+class LayerMix(nn.Module):
+    """L layers -> one representation of each token.
+
+    Args:
+        choice: see above.
+        layers: L.
+        gamma: whether its scale is learnt, from 1 on; else it is 1.
+        dropout: of the result.
+    """
+
+    def __init__(self, choice: str | int, layers: int, gamma: bool, dropout: float) -> None:
+        super().__init__()
+        self.choice = choice
+        self.weight = nn.Parameter(torch.zeros(layers)) if choice == "mix" else None
+        self.gamma = nn.Parameter(torch.ones(())) if gamma else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, layers: Tensor) -> Tensor:
+        """(L, n, D) -> (n, D), of concat4 (n, 4 D)."""
+        if self.weight is not None:
+            x = torch.einsum("l,lnd->nd", self.weight.softmax(0).to(layers.dtype), layers)
+        elif self.choice == "concat4":
+            x = torch.cat(layers.unbind(), dim=-1)
+        else:
+            x = layers.mean(0)
+        return self.dropout(x if self.gamma is None else self.gamma * x)
+
+    def penalty(self) -> Tensor | None:
+        """sum w^2 of the weights before the softmax; None where none are learnt."""
+        return None if self.weight is None else self.weight.square().sum()
+
+    def learned(self) -> dict[str, list[float] | float]:
+        """The weights, from the bottom up, and gamma, where they are learnt."""
+        found: dict[str, list[float] | float] = {}
+        if self.weight is not None:
+            found["weights"] = self.weight.detach().float().softmax(0).tolist()
+        if self.gamma is not None:
+            found["gamma"] = float(self.gamma.detach())
+        return found
