@@ -116,8 +116,8 @@ class SequencePair:
     def sequences(
         self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0
     ) -> list[Sequence]:
-        """The sequences, each of at most `task.max_length`, of one or two texts' token ids."""
-        texts = truncate_longest(texts, task.max_length - 1 - len(texts))
+        """The sequences, each of at most `task.room`, of one or two texts' token ids."""
+        texts = truncate_longest(texts, task.room - 1 - len(texts))
         sequence = pack_pair(vocabulary, texts[0], texts[1] if len(texts) > 1 else None, example)
         return [replace(sequence, summary=len(sequence.tokens) - 1) if self.is_causal else sequence]
 
@@ -173,7 +173,7 @@ class Sentences(SequencePair):
         before, after = self.marks(vocabulary)
         found = []
         for part, text in enumerate(texts):
-            inner = vocabulary.read(text)[: task.max_length - len(before) - len(after)]
+            inner = vocabulary.read(text)[: task.room - len(before) - len(after)]
             tokens = np.concatenate([before, inner, after]).astype(np.int64)
             found.append(replace(plain(tokens, example), summary=0 if before else len(tokens) - 1, part=part))
         return found

@@ -6,6 +6,7 @@ module that made it, `datamodules` makes one and never sees the model.
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -95,6 +96,11 @@ class Task:
     def trains(self) -> bool:
         """Whether there is anything to learn."""
         return self.kind not in ASKED
+
+    @property
+    def room(self) -> int:
+        """Tokens that a sequence may have."""
+        return self.max_length or sys.maxsize
 
     def check_length(self, room: int) -> None:
         """Raises Refused when a sequence may be longer than the `room` positions of a model."""

@@ -35,7 +35,7 @@ class Traversal(SequencePair):
     def sequences(
         self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0
     ) -> list[Sequence]:
-        texts = truncate_longest(texts, task.max_length - 1 - len(texts))
+        texts = truncate_longest(texts, task.room - 1 - len(texts))
         orders = [texts, texts[::-1]] if task.symmetric else [texts]
         return [plain(self.traverse(order), example) for order in orders]
 

@@ -78,7 +78,9 @@ class Pieces:
 
         A word that is spelled is known to the pieces, but not to a softmax over words.
         """
-        return [self.untold(text, own) + self.spelled(own) for text, own in zip(texts, ids, strict=True)]
+        own = list(ids)
+        spelled = self.spelled(own)
+        return [self.untold(text, one) + more for text, one, more in zip(texts, own, spelled, strict=True)]
 
     def untold(self, text: str, ids: np.ndarray) -> int:
         """Bytes that no piece tells."""
@@ -86,12 +88,15 @@ class Pieces:
             return 0
         return text_bytes(self.tokenizer, text) - int(self.bytes[ids].sum())
 
-    def spelled(self, ids: np.ndarray) -> int:
-        """Bytes of the words that are told by a spelling alone; only whole words have one."""
-        if self.lexicon is None or not len(ids):
-            return 0
-        first, is_spelled = self.lexicon.spans(ids)
-        return int(np.add.reduceat(self.bytes[ids], first)[is_spelled].sum())
+    def spelled(self, ids: list[np.ndarray]) -> list[int]:
+        """Of each sentence, bytes of the words that are told by a spelling alone; only whole words have one."""
+        flat = np.concatenate([np.zeros(0, dtype=np.int64), *ids])
+        if self.lexicon is None or not len(flat):
+            return [0] * len(ids)
+        first, is_spelled = self.lexicon.spans(flat)  # each sentence begins with a word
+        owner = np.cumsum([len(own) for own in ids]).searchsorted(first, "right")
+        sizes = np.add.reduceat(self.bytes[flat], first) * is_spelled
+        return np.bincount(owner, sizes, len(ids)).astype(np.int64).tolist()
 
     def is_stopped(self, ids: Iterable[np.ndarray]) -> list[bool]:
         """Of each sentence, whether it ends with a full stop."""

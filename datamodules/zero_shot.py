@@ -70,7 +70,7 @@ class ZeroShot(SequencePair):
         else:
             sentence, beginning, *ends = fields
             asked = [(np.concatenate([stop, sentence, beginning]), end) for end in ends]
-        return [self.ask(vocabulary, before, after, task.max_length) for before, after in asked]
+        return [self.ask(vocabulary, before, after, task.room) for before, after in asked]
 
     def ask(self, vocabulary: Vocabulary, before: np.ndarray, after: np.ndarray, room: int) -> dict:
         """A batch that asks for `after`; of a text that is too long the beginning of `before` is left out first."""
