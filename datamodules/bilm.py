@@ -85,14 +85,12 @@ class BiLM:
 
 
 class Streams:
-    """The biLM's text as streams.
+    """The biLM's text as streams; a batch is the next part of every one.
 
     Args:
         objective: whose negatives are drawn.
         count: streams, B.
     """
-
-    ordered = True  # a batch is the next one of every stream
 
     def __init__(self, objective: BiLM, count: int, lexicon: Lexicon) -> None:
         self.objective, self.count, self.lexicon = objective, count, lexicon
