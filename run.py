@@ -64,6 +64,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
+    from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import make_loggers
     from sweeps.progress import asked_for
@@ -77,16 +78,17 @@ def execute(cfg: DictConfig, run: Run) -> None:
     model.text = {**plain(cfg.text), "format": plain(cfg.transfer.format)}  # as the data read it
     say = rank_zero_only(print)  # on the first process only
     say(start.load(model), flush=True)
-    model.attach(data.task, plain(cfg.transfer))
+    model.attach(data.task, transfer_of(cfg, data))
 
     loggers = make_loggers(cfg, run)
     trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, asked_for())
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
-    keep_layers(cfg, start, trainer, model, data, say)
+    give_words(cfg, model, data, say)
+    keep_layers(start, trainer, model, data, say)
     for logger in loggers:
         logger.log_hyperparams(plain(cfg))
-    if run.last is not None:
-        say(f"continues from {run.last}")
+    if cfg.resume:
+        say(f"continues from {run.last}" if run.last else "begins anew: there is no checkpoint to continue from")
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data)

@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.bilm import expected
-from datamodules.log_uniform import LogUniform
+from datamodules.log_uniform import LogUniform, expected
 from lightning_modules.elmo import Elmo
 
 FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256))
@@ -93,6 +92,7 @@ def make_batch(table: np.ndarray, streams: int, rng: np.random.Generator) -> tup
         "backward": {"words": words[1], "next_labels": labels[1]},
         "streams": torch.arange(streams),
         "num_streams": streams,
+        "vocabulary": len(table),
         "negatives": torch.from_numpy(negatives),
         "log_expected": expected(sampler, tries),
     }
@@ -118,7 +118,7 @@ def make_steps(vocabulary: int) -> tuple[Callable, Callable]:
         torch.stack([value / count for value, count in ours.pretraining_losses(batch).values()]).sum().backward()
         optimizers[1].step()
         optimizers[1].zero_grad()
-        ours.on_train_batch_end(None, batch, 0)
+        ours.keep_states()
 
     return their_step, our_step
 

@@ -69,6 +69,12 @@ class TextDataModule(L.LightningDataModule, ABC):
         """Parts of a test set that are scored by themselves as well: their row numbers, by name."""
         return {}
 
+    def table(self, test_set: str, rows: Sequence[tuple]) -> list[str]:
+        """The lines of predictions/<test_set>.tsv: of each example its number, answer, label and probabilities."""
+        head = ("index", "prediction", "label", *(f"p({label})" for label in self.task.labels or ["score"]))
+        lines = [head, *((index, answer, label, *chances) for index, answer, label, chances in rows)]
+        return ["\t".join(map(str, line)) for line in lines]
+
     def submission(self, name: str, answers: list) -> tuple[str, list[str]]:
         """File name and lines that hand in the answers to an unlabelled set."""
         return f"{name}.tsv", [str(answer) for answer in answers]

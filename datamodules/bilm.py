@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from datamodules import formats
-from datamodules.log_uniform import LogUniform
+from datamodules.log_uniform import drawn
 from datamodules.masking import generator
 from datamodules.shards import TokenizedCorpus, offsets
 from datamodules.task import Refused, whole
@@ -21,7 +21,7 @@ from datamodules.words import Lexicon, in_words, spelled
 from datamodules.yardstick import Yardstick
 
 LONGEST = 400  # words of a sentence; of a longer one the rest is left out where it stands by itself
-NEGATIVES, ORDER = 2, 3  # the last parts of random keys, apart from the loader's (0) and the order of groups (1)
+ORDER = 3  # the last part of random keys, apart from the loader's (0), the order of groups (1) and negatives (2)
 CHUNK = 1 << 22  # tokens that are looked at together
 
 
@@ -34,6 +34,7 @@ class BiLM:
     """
 
     causal = True  # each word is asked for from one side
+    spells = True  # words are read by their letters: there is none that the model does not have
 
     def __init__(self, negatives: int | None = 8192) -> None:
         self.negatives = None if negatives is None else whole("text.objective.negatives", negatives)
@@ -56,23 +57,6 @@ class BiLM:
         texts = [lexicon.forms(np.asarray(corpus.tokens[first:stop]))[:LONGEST] for first, stop in rows]
         return asked(lexicon, texts)
 
-    def drawn(self, lexicon: Lexicon, key: tuple) -> dict:
-        """The batch's negatives, and how often each word of the vocabulary was to be expected among them.
-
-        Raises:
-            Refused: when there are not so many words.
-        """
-        if self.negatives is None:
-            return {}
-        if self.negatives >= lexicon.words:
-            raise Refused(
-                f"text.objective.negatives={self.negatives} is not possible: the vocabulary has {lexicon.words} words, "
-                f"so it may be less, or null for all."
-            )
-        sampler = LogUniform(lexicon.words)
-        words, tries = sampler.draw(self.negatives, generator(*key, NEGATIVES))
-        return {"negatives": torch.from_numpy(words), "log_expected": expected(sampler, tries)}
-
     def figures(self, rows: np.ndarray, batch: dict, vocabulary: Vocabulary) -> dict[str, float]:
         """Of a sample's words, the share of different ones: the char-CNN reads each of them once."""
         return {"distinct_words_share": len(batch["characters"]) / len(batch["tokens"])}
@@ -80,7 +64,9 @@ class BiLM:
     def gap(self, vocabulary: Vocabulary, tokens: np.ndarray, first: int, stop: int) -> dict:
         """See `probes.Cloze`: the words that tokens[first:stop] belong to, from the left and from the right."""
         lexicon = vocabulary.lexicon
-        number = lexicon.starts(tokens).cumsum()
+        begins = lexicon.starts(tokens)
+        begins[:1] = True  # of a text that is cut inside a word
+        number = begins.cumsum()
         return asked(lexicon, [lexicon.forms(tokens)], slice(int(number[first]) - 1, int(number[stop - 1])))
 
 
@@ -135,12 +121,15 @@ class Streams:
             "next_labels": torch.from_numpy(lexicon.labels(forward[:, 1:].ravel())),
             "streams": torch.from_numpy(rows[:, 0]),
             "num_streams": self.count,
+            "vocabulary": lexicon.words,
             "backward": {
                 "words": other_words,
                 "next_labels": torch.from_numpy(lexicon.labels(backward[:, 1:].ravel())),
             },
             "counts": {"forward_lm": size, "backward_lm": size},
-            **self.objective.drawn(lexicon, (*key, row // self.count)),
+            **drawn(
+                self.objective.negatives, lexicon.words, (*key, row >> 32, (row & 0xFFFFFFFF) // self.count)
+            ),  # group, step
         }
 
     def windows(self, corpus: TokenizedCorpus, places: np.ndarray) -> np.ndarray:
@@ -196,14 +185,10 @@ def asked(lexicon: Lexicon, texts: Many[np.ndarray], part: slice | None = None) 
         "next_labels": torch.from_numpy(labels[following]),
         "previous_positions": torch.from_numpy(previous + 1),
         "previous_labels": torch.from_numpy(labels[previous]),
+        "vocabulary": lexicon.words,
         "counts": {"forward_lm": len(following), "backward_lm": len(previous)},
         "measured": {"forward_lm": measured, "backward_lm": measured},
     }
-
-
-def expected(sampler: LogUniform, tries: int) -> torch.Tensor:
-    """(V,) of every word."""
-    return torch.from_numpy(sampler.log_expected(np.arange(sampler.size), tries))
 
 
 def words_of_sentences(corpus: TokenizedCorpus, lexicon: Lexicon) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from datamodules import text_files
-from datamodules.task import fingerprint, one_of
+from datamodules.task import Refused, fingerprint, one_of
 
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*(\s+)(?=[\"'(\[]?[A-Z0-9])")
 HEADING = re.compile(r"^\s*= [^=].* =\s*$")  # WikiText's article titles; "= = Section = =" is none
@@ -107,11 +107,25 @@ def find(corpus: str) -> Layout:
     return CORPORA[one_of("data.corpus", corpus, [*CORPORA, "owner/name[:config]"])]
 
 
-def choose(corpus: str, own_files: bool, documents: str | None, sentences: str | None) -> Layout:
-    """A corpus's layout, or that of one's own files, with what the user says otherwise."""
-    layout = Layout("", documents="blank_line", validation=None) if own_files else find(corpus)
+def choose(corpus: str, own_files: bool, documents: str | None, sentences: str | None) -> list[Layout]:
+    """The layouts of corpora, or that of one's own files, with what the user says otherwise.
+
+    Raises:
+        Refused: for what the user may not say, and for corpora whose documents are split by different rules.
+    """
+    own = [Layout("", documents="blank_line", validation=None)]
+    layouts = own if own_files else [find(name) for name in corpus.split("+")]
     if documents is not None:
         one_of("data.documents", documents, text_files.DOCUMENTS if own_files else ("row", "heading"))
     if sentences is not None:
         one_of("data.sentences", sentences, SENTENCES)
-    return replace(layout, documents=documents or layout.documents, sentences=sentences or layout.sentences)
+    chosen = [
+        replace(layout, documents=documents or layout.documents, sentences=sentences or layout.sentences)
+        for layout in layouts
+    ]
+    if len(rules := {layout.sentences for layout in chosen}) > 1:
+        raise Refused(
+            f"data.corpus={corpus}: their sentences are found by different rules ({', '.join(sorted(rules))}); "
+            f"data.sentences may say one for all: {', '.join(SENTENCES)}."
+        )
+    return chosen

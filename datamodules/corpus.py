@@ -4,23 +4,25 @@ Documents and sentences matter: the next-sentence task needs both (a shuffled li
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tokenizers import Tokenizer
 
 from datamodules import sources, text_files
 from datamodules.base import TextDataModule
-from datamodules.corpora import PUNCTUATION, choose, divided, headed, sentences
+from datamodules.corpora import PUNCTUATION, Layout, choose, divided, headed, sentences
 from datamodules.corpus_examples import CorpusExamples, Groups, describe
 from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader, Passes
-from datamodules.objectives import InStreams, Objective
+from datamodules.objectives import InStreams, NeedsCounts, Objective
+from datamodules.phrases import Phrases, Search, Splitter, card
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
-from datamodules.task import GENERATED, Refused, Task, real, whole
+from datamodules.task import GENERATED, Refused, Task, fingerprint, real, whole
 from datamodules.tokenization import Subwords, Vocabulary, id_type, kind_of
+from datamodules.words import Words
 from datamodules.yardstick import Yardstick
 
 SHARDS = "shards-2"  # the layout's version: another one is prepared anew
@@ -35,7 +37,7 @@ class Corpus(TextDataModule):
 
     Args:
         corpus: a name of CORPORA, or a repository `owner/name` or `owner/name:config` whose rows have a column `text`,
-            one document each.
+            one document each; several, one after the other, with a + between them.
         files: one's own .txt files instead: UTF-8.
         documents: where a document ends, None: as docs/formats.md says of the corpus. Rows: row | heading. One's own
             files: blank_line | line | file.
@@ -43,6 +45,7 @@ class Corpus(TextDataModule):
         objective: cuts and corrupts sequences; the model's yaml chooses it.
         max_length: tokens of a sequence, special ones included.
         validation_sequences: at most so many sequences are evaluated, evenly spread; the same ones every time.
+        phrases, phrase_threshold, phrase_min_count: see `phrases.Search`; of a tokenizer of whole words.
         long_length: length of the sequences in the last `long_share` of all steps (BERT: 512 in the last tenth); None:
             `max_length` to the end. Needs trainer.max_steps.
     """
@@ -52,7 +55,7 @@ class Corpus(TextDataModule):
         source: str,
         corpus: str,
         tokenizer: Subwords,
-        objective: Objective,
+        objective: Objective | NeedsCounts,
         max_length: int,
         global_batch_size: int,
         eval_batch_size: int,
@@ -61,40 +64,51 @@ class Corpus(TextDataModule):
         files: Sequence[str] | str | None = None,
         documents: str | None = None,
         sentences: str | None = None,
+        phrases: int = 0,
+        phrase_threshold: float = 100,
+        phrase_min_count: int = 5,
         validation_sequences: int = 2000,
         long_length: int | None = None,
         long_share: float = 0.1,
         num_workers: int | None = None,
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
-        self.objective, self.max_length = objective, whole("data.max_length", max_length, 8)
+        self.objective: Any = objective  # one that needs counts has them from `setup` on
+        self.max_length = whole("data.max_length", max_length, 8)
         self.validation_sequences = whole("data.validation_sequences", validation_sequences)
         self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
         self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
-        self.layout = choose("miniature" if source in GENERATED else corpus, bool(self.files), documents, sentences)
+        self.layouts = choose("miniature" if source in GENERATED else corpus, bool(self.files), documents, sentences)
+        self.search = Search(phrases, phrase_threshold, phrase_min_count)
+        if phrases and not isinstance(tokenizer, Words):
+            raise Refused(f"data.phrases={phrases} joins words, and text.tokenizer cuts them into pieces: it may be 0.")
         self.task = Task("corpus", "pretraining", test_sets=(), max_length=max(max_length, long_length or 0))
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
     def identity(self) -> dict:
-        rule = self.layout.sentences
-        read = {"documents": self.layout.documents, "sentences": rule, "validation": self.layout.validation}
+        parts = [self.identity_of(layout) for layout in self.layouts]
+        return {**(parts[0] if len(parts) == 1 else {"corpora": parts}), **self.search.identity()}
+
+    def identity_of(self, layout: Layout) -> dict:
+        """Of one corpus."""
+        rule = layout.sentences
+        read = {"documents": layout.documents, "sentences": rule, "validation": layout.validation}
         if rule == "punctuation":
             read["sentences"] = f"{rule} {PUNCTUATION}"
         if self.files:
             return {"files": text_files.file_identity(self.files), **read}
-        splits = ["train", *([self.layout.validation] if self.layout.validation else [])]
-        return {**sources.identity(self.source, self.layout.repository, self.layout.config, splits), **read}
+        splits = ["train", *([layout.validation] if layout.validation else [])]
+        return {**sources.identity(self.source, layout.repository, layout.config, splits), **read}
 
-    def read(self, split: str, what: str) -> Iterator[str]:
+    def read(self, layout: Layout, split: str, what: str) -> Iterator[str]:
         """Documents of a split of the source; a progress bar says `what` that is for."""
         if self.files:
             bar = progress(what, "B", text_files.size_of(self.files))
-            texts = text_files.read_texts(self.files, self.layout.documents)
+            texts = text_files.read_texts(self.files, layout.documents)
             yield from watched(texts, bar, lambda text: len(text.encode()))
             return
-        layout = self.layout
         rows = sources.load_rows(self.source, layout.repository, layout.config, split)
         if "text" not in rows.column_names:
             raise Refused(f"{layout.repository} has no column 'text', only {', '.join(rows.column_names)}.")
@@ -106,27 +120,61 @@ class Corpus(TextDataModule):
         yield from headed(texts) if layout.documents == "heading" else texts
 
     def training_texts(self) -> Iterator[str]:
-        texts = self.read("train", "learning the vocabulary")
-        if self.layout.validation:
-            return texts
-        training = (text for split, text in divided(texts) if split == "train")
-        if (first := next(training, None)) is None:
+        texts = self.to_learn_from("learning the vocabulary")
+        return texts if self.phrases is None else ("\n".join(self.split(text)) for text in texts)
+
+    def to_learn_from(self, what: str) -> Iterator[str]:
+        """All training texts, as they are written."""
+        texts = (text for layout in self.layouts for text in self.training(layout, what))
+        if (first := next(texts, None)) is None:
             raise self.lacking("train")
-        return chain([first], training)
+        return chain([first], texts)
+
+    def training(self, layout: Layout, what: str) -> Iterator[str]:
+        """One corpus's."""
+        texts = self.read(layout, "train", what)
+        return texts if layout.validation else (text for split, text in divided(texts) if split == "train")
+
+    def split(self, text: str) -> list[str]:
+        """A document's sentences; their phrases are joined."""
+        found = sentences(text, self.layouts[0].sentences)
+        return found if self.phrases is None else list(map(self.phrases, found))
+
+    @cached_property
+    def phrases(self) -> Phrases | None:
+        """Of the training text, found first if need be."""
+        if not isinstance(self.subwords, Words) or not self.search.passes:
+            return None
+        cut, what = partial(sentences, rule=self.layouts[0].sentences), "finding phrases"
+        splitter = Splitter(self.subwords.normalizer())
+        file = self.cache / "phrases" / fingerprint({**self.facts, **splitter.settings}) / "phrases.json"
+        return self.search.kept(file, lambda: chain.from_iterable(map(cut, self.to_learn_from(what))), splitter)
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
-        """Splits that lie apart are read one by one; one that is held out of the other is written beside it."""
-        own, what = self.layout.validation, "cutting into tokens"
-        if own is None:
-            self.write(tokenizer, divided(self.read("train", what)), "train", "validation")
+        """Splits of one corpus that lie apart are read one by one; one that is held out of the other with it."""
+        if all(layout.validation for layout in self.layouts):
+            for split in ("train", "validation"):
+                self.write(tokenizer, (each for layout in self.layouts for each in self.apart(layout, split)), split)
         else:
-            self.write(tokenizer, (("train", text) for text in self.read("train", what)), "train")
-            self.write(tokenizer, (("validation", text) for text in self.read(own, what)), "validation")
+            self.write(
+                tokenizer, (each for layout in self.layouts for each in self.both(layout)), "train", "validation"
+            )
         for split in ("train", "validation"):
             if not Split(self.directory(split)).shards:
                 raise self.lacking(split)
+
+    def apart(self, layout: Layout, split: str) -> Iterator[tuple[str, str]]:
+        """(split, text) of a split that lies by itself."""
+        name = "train" if split == "train" else str(layout.validation)
+        return ((split, text) for text in self.read(layout, name, "cutting into tokens"))
+
+    def both(self, layout: Layout) -> Iterator[tuple[str, str]]:
+        """(split, text) of all of a corpus."""
+        if layout.validation:
+            return chain(self.apart(layout, "train"), self.apart(layout, "validation"))
+        return divided(self.read(layout, "train", "cutting into tokens"))
 
     def lacking(self, split: str) -> Refused:
         """The sentence for text of too few documents: one of them is always held out."""
@@ -140,7 +188,7 @@ class Corpus(TextDataModule):
         size = tokenizer.get_vocab_size()
         counted = Vocabulary.of(tokenizer).lexicon if kind_of(tokenizer) == "Words" else None
         writers = {split: ShardWriter(self.directory(split), dtype.__name__, size, counted) for split in splits}
-        prepare(documents, writers, Cutter(tokenizer, partial(sentences, rule=self.layout.sentences), dtype))
+        prepare(documents, writers, Cutter(tokenizer, self.split, dtype))
 
     def directory(self, split: str) -> Path:
         """Where a split's shards are."""
@@ -155,12 +203,15 @@ class Corpus(TextDataModule):
         vocabulary = self.vocabulary()
         train, held = Split(self.directory("train")), Split(self.directory("validation"))
         self.held_out = held.sample()
+        if isinstance(self.objective, NeedsCounts):
+            self.objective = self.objective.with_counts(train.histogram, vocabulary)
         self.train_examples = self.to_train(train, self.max_length)
         yardstick, same = Yardstick.of(self.load_tokenizer(), held), self.objective.yardstick()
         self.val_examples = CorpusExamples(
             [self.held_out], same, vocabulary, self.max_length, 0, self.validation_sequences, yardstick
         )
-        self.card = {**describe(train, held, vocabulary, yardstick), **self.train_examples.figures()}
+        joined = card(vocabulary.lexicon.entries, train.histogram) if self.search.passes else {}
+        self.card = {**describe(train, held, vocabulary, yardstick), **joined, **self.train_examples.figures()}
 
     def to_train(self, groups: Groups, length: int) -> CorpusExamples:
         """Sequences of at most so many tokens."""

@@ -6,6 +6,12 @@ says how often a word was to be expected, which the loss takes off its logit.
 """
 
 import numpy as np
+import torch
+
+from datamodules.masking import generator
+from datamodules.task import Refused
+
+NEGATIVES = 2  # the last part of random keys, apart from the loader's (0) and the order of groups (1)
 
 
 class LogUniform:
@@ -30,3 +36,26 @@ class LogUniform:
         """ln(1 - (1 - P(k))^tries) of each word, float32: how often it is among those drawn."""
         chances = np.log1p(1 / (words + 1.0)) / self.log_range
         return np.log(-np.expm1(tries * np.log1p(-chances))).astype(np.float32)
+
+
+def expected(sampler: LogUniform, tries: int) -> torch.Tensor:
+    """(V,) of every word."""
+    return torch.from_numpy(sampler.log_expected(np.arange(sampler.size), tries))
+
+
+def drawn(count: int | None, size: int, key: tuple) -> dict:
+    """A batch's negatives, and how often each of `size` words was to be expected among them; of None nothing.
+
+    Raises:
+        Refused: when there are not so many words.
+    """
+    if count is None:
+        return {}
+    if count >= size:
+        raise Refused(
+            f"text.objective.negatives={count} is not possible: the vocabulary has {size} words, so it may be less, "
+            f"or null for all."
+        )
+    sampler = LogUniform(size)
+    words, tries = sampler.draw(count, generator(*key, NEGATIVES))
+    return {"negatives": torch.from_numpy(words), "log_expected": expected(sampler, tries)}

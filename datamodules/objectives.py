@@ -51,6 +51,15 @@ class InStreams(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsCounts(Protocol):
+    """An objective that must know how often each word occurs in the training text."""
+
+    def with_counts(self, counts: np.ndarray, vocabulary: Vocabulary) -> Objective:
+        """The objective over a text in which the entries of the vocabulary occur so often, (V,)."""
+        ...
+
+
 PAIRS = ("segment_pair", "full_sentences", "doc_sentences")
 
 

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # Kinds of tasks that are asked of a pre-trained model: which candidate is likeliest, or whether one is likely enough.
 ASKED = ("probes", "threshold")
+WORD_VECTORS = "word_vectors"  # a kind, too: the vectors of single words are looked at as they are
+UNTRAINED = (*ASKED, WORD_VECTORS)
 OBJECTIVES = ("masked_lm", "ltr")  # of BERT, and of how its text is read: from both sides, or from left to right
 GENERATED = {"miniature": "demo", "miniature-sweep": "sweep", "miniature-gpu": "gpu"}  # by data.source: its size
 
@@ -68,8 +70,8 @@ class Task:
 
     Attributes:
         name: as the data set's publishers write it in lower case: "rte", "corpus".
-        kind: "pretraining"; one of ASKED, which ask a pre-trained model and train nothing; or what chooses a head,
-            "classification", "regression" or "choice" (`lightning_modules.heads.HEADS`).
+        kind: "pretraining"; one of UNTRAINED, which ask a pre-trained model and train nothing; or what chooses a
+            head, "classification", "regression" or "choice" (`lightning_modules.heads.HEADS`).
         num_labels: width of the classifier's output; 1 for a regression, 0 for pre-training.
         labels: label names in the order of their numbers (the hub's order).
         metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
@@ -95,7 +97,7 @@ class Task:
     @property
     def trains(self) -> bool:
         """Whether there is anything to learn."""
-        return self.kind not in ASKED
+        return self.kind not in UNTRAINED
 
     @property
     def room(self) -> int:

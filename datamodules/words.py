@@ -13,17 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, normalizers
 
-from datamodules.byte_letters import LETTERS, as_bytes, as_letters
+from datamodules.byte_letters import as_bytes
+from datamodules.spelling import CONTINUES, MAX_WORD, SPECIALS, spelled_by, spells
 from datamodules.task import Refused, one_of, whole
-from datamodules.tokenization import ROLES, Subwords, kind_of, read_tokenizer
+from datamodules.tokenization import Subwords, kind_of, read_tokenizer
 from datamodules.wordpiece_training import MOST_WORDS, WordCounts
 
-SPECIALS = tuple(ROLES["Words"][role] for role in ("bos", "eos", "unk"))
-CONTINUES = "##"
 FILE = "a tokenizer.json, or a folder that holds one"
-MAX_WORD = 1000  # bytes; a longer word is <UNK>, spelled "<UNK>", for cutting takes time with the square of them
 COLUMNS = 50  # characters of a word, marks included (the release's)
 MARGIN = 7  # columns of padding that a batch keeps, as many as ELMo's widest filter reads: see `Lexicon.characters`
 BEGIN, END = 258, 259  # of a word; bytes are 0 to 255
@@ -71,7 +69,7 @@ class Words(Subwords):
                 f"text.tokenizer.min_frequency={least} times."
             )
         kept = sorted(counts, key=lambda word: (-counts[word], word))[: self.vocab_size - len(SPECIALS)]
-        return _spelling([as_letters(word) for word in kept], self.lowercase)
+        return spelled_by(kept, self.lowercase)
 
     def load(self) -> Tokenizer:
         """See `Subwords.load`.
@@ -82,12 +80,18 @@ class Words(Subwords):
         if self.file is None:
             raise Refused(f"text.tokenizer.file=None names no tokenizer: it may be {FILE}.")
         tokenizer = read_tokenizer(_find(self.file))
-        if kind_of(tokenizer) != "Words" or not _spells(tokenizer):
+        if kind_of(tokenizer) != "Words" or not spells(tokenizer):
             raise Refused(
                 f"text.tokenizer.file={self.file} is not a tokenizer of whole words that spells the others: it may be "
                 f"one that text.tokenizer._target_=datamodules.words.Words has learnt."
             )
         return tokenizer
+
+    def normalizer(self) -> normalizers.BertNormalizer:
+        """Of the tokenizer that there is, or will be."""
+        if self.file is not None:
+            return self.load().normalizer
+        return normalizers.BertNormalizer(lowercase=self.lowercase, strip_accents=None)
 
     def entries(self, tokenizer: Tokenizer) -> int:
         return Lexicon(tokenizer).words
@@ -111,31 +115,6 @@ def _find(file: str) -> Path:
     return path
 
 
-def _entries(words: list[str]) -> list[str]:
-    """A vocabulary in the order of its ids: specials, words, every byte inside a word, and at its begin if need be."""
-    known = dict.fromkeys([*SPECIALS, *words])
-    return [*known, *(CONTINUES + letter for letter in LETTERS), *(one for one in LETTERS if one not in known)]
-
-
-def _spells(tokenizer: Tokenizer) -> bool:
-    """Whether its vocabulary is one of `_entries`."""
-    ids = tokenizer.get_vocab()
-    words = sorted(ids, key=ids.__getitem__)[len(SPECIALS) : ids.get(CONTINUES + LETTERS[0], 0)]
-    return ids == {piece: number for number, piece in enumerate(_entries(words))}
-
-
-def _spelling(words: list[str], lowercase: bool) -> Tokenizer:
-    """The tokenizer over words (as LETTERS write them) in the order of their ids."""
-    ids = {piece: number for number, piece in enumerate(_entries(words))}
-    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=ROLES["Words"]["unk"], max_input_chars_per_word=MAX_WORD))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=None)
-    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), to_bytes])
-    joined, blank = decoders.WordPiece(prefix=CONTINUES, cleanup=False), decoders.Replace(" ", LETTERS[32])
-    tokenizer.decoder = decoders.Sequence([joined, blank, decoders.ByteLevel()])
-    return tokenizer
-
-
 class Lexicon:
     """The words behind a tokenizer's pieces.
 
@@ -154,6 +133,11 @@ class Lexicon:
         self.table = np.empty((0, COLUMNS), dtype=np.int16)  # characters of the first `filled` forms, room for more
         self.lengths = np.empty(0, dtype=np.int64)  # bytes of these forms' text
         self.filled = 0
+
+    @property
+    def entries(self) -> list[str]:
+        """The vocabulary's words, <S>, </S> and <UNK> among them."""
+        return [text.decode() for text in self.texts[: self.words]]
 
     def starts(self, ids: np.ndarray) -> np.ndarray:
         """(n,) bool, whether a piece begins a word."""

@@ -19,6 +19,7 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     previous_positions (M,)  previous_labels (M,)   of a backward language model: positions in (N,), what precedes them
     streams (S,)  num_streams  backward {}          of ELMo's training: which stream each sequence goes on with, of how
                                                     many; the backward direction's `words` and `next_labels`
+    vocabulary                                      on the host: how many words a softmax chooses from
     negatives (K,)  log_expected (V,)               of a sampled softmax: words, and ln of how often each is among such
     next_weights (M,)                               of the auxiliary LM: 1 / how much its sequence is asked for
     measured {loss: (bytes, nats)}                  on the host, of held-out text: what a loss's targets stand for, and
@@ -39,7 +40,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from datamodules.task import ASKED, Refused, Task, one_of
+from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.features import Featured
 from lightning_modules.heads import HEADS, Head, answers
 from lightning_modules.metrics import Averages, task_metrics
@@ -95,6 +96,10 @@ class LanguageModel(OnDisk, Featured, ABC):
     def pretraining_losses(self, batch: dict) -> Losses:
         """The paper's objective: name -> (sum of nats, count)."""
 
+    def word_vectors(self, batch: dict) -> Tensor:
+        """(N, D), what stands for each token by itself: layer 0, where a model has no plainer table of vectors."""
+        return self.encode(batch, (0,)).layers[0]
+
     def make_head(self, task: Task) -> Head:
         """The head for a task's kind; a model that answers another way overrides it."""
         raise Refused(f"{type(self).__name__} has no head for tasks of kind {task.kind!r}.")
@@ -107,7 +112,7 @@ class LanguageModel(OnDisk, Featured, ABC):
         """
         self.task = task
         task.check_length(self.hparams.get("max_length", task.max_length))
-        if one_of("the kind of a task", task.kind, ("pretraining", *ASKED, *HEADS)) in HEADS:
+        if one_of("the kind of a task", task.kind, ("pretraining", *UNTRAINED, *HEADS)) in HEADS:
             own = {"optimizer": self.finetuning, "auxiliary_lm": self.hparams.get("auxiliary_lm", 0.0)}
             self.transfer = Transfer.of(transfer or {}, own)
             self.spec = self.transfer.prepare(self)
@@ -145,7 +150,7 @@ class LanguageModel(OnDisk, Featured, ABC):
         encoding = Encoding(self.frozen(batch), batch["summary"]) if self.transfer.frozen else self.encode(batch)
         return encoding, self.head(encoding.layers, encoding.summary, batch)
 
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor | None:
         """The step's share of the global mean loss; DDP averages gradients and Lightning divides by micro-batches."""
         losses, _ = self.losses(batch)
         totals = self.step_counts({name: batch["counts"][name] for name in losses})

@@ -126,6 +126,10 @@ class Bert(LanguageModel):
                 self.averages.add("val", "next_sentence_accuracy", (answer.argmax(-1) == truth).sum(), len(truth))
         return losses
 
+    def word_vectors(self, batch: dict) -> Tensor:
+        """Input embeddings, without positions, segments and layer norm."""
+        return self.encoder.embeddings.token(batch["tokens"])
+
     def restart(self, kept: int) -> None:
         self.encoder.restart(kept, self.init)
 

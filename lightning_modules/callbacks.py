@@ -162,7 +162,7 @@ class Cost(Callback):
             "flops": self.flops_per_token * tokens,
             "peak_memory_bytes": peak,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "devices": trainer.world_size,
+            "devices": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
             "device": torch.cuda.get_device_name() if on_gpu else "cpu",
             "precision": str(trainer.precision),
         }

@@ -112,6 +112,10 @@ class Elmo(LanguageModel):
         wanted = sorted({layer % len(found) for layer in layers})
         return Encoding(tuple(found[layer] for layer in wanted), batch["summary"])
 
+    def word_vectors(self, batch: dict) -> Tensor:
+        """(N, P), the CNN's; layer 0 is the same twice."""
+        return self.encoder.characters(batch["characters"])[batch["words"]]
+
     @property
     def layer_shape(self) -> tuple[int, int]:
         """See `features.Featured`."""
@@ -164,7 +168,8 @@ class Elmo(LanguageModel):
 
     def surprise(self, hidden: Tensor, labels: Tensor, batch: dict) -> Tensor:
         """-log P of each label, (M,) nats: of all words, or as the batch's negatives estimate it."""
-        weight, bias = self.softmax.weight, self.softmax.bias
+        size = batch["vocabulary"]  # no row behind it is any word's
+        weight, bias = self.softmax.weight[:size], self.softmax.bias[:size]
         if "negatives" not in batch:
             return full_loss(hidden, weight, bias, labels)
         negatives, expected = batch["negatives"], batch["log_expected"]
@@ -182,8 +187,15 @@ class Elmo(LanguageModel):
         parts = (part.tensor_split([self.width], dim=-1) for part in states.permute(1, 2, 0, 3))
         return [(outputs, cells) for outputs, cells in parts]
 
-    def on_train_batch_end(self, outputs: Any, batch: dict, batch_idx: int) -> None:
-        """Here and not in the forward pass, which may be taken to count its FLOPs."""
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor | None:
+        """Keeps the states here: a forward pass may be taken to count its FLOPs, and a batch's end comes too late, for
+        a checkpoint of this step has been written by then."""
+        loss = super().training_step(batch, batch_idx)
+        self.keep_states()
+        return loss
+
+    def keep_states(self) -> None:
+        """Streams go on from where the batch under way leaves them."""
         if self.reached is not None:
             self.carried.keep(*self.reached)
             self.reached = None

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -55,6 +56,19 @@ def read(directory: str | Path) -> dict:
     return yaml.safe_load((directory / DESCRIPTION).read_text())
 
 
+def read_tensors(directory: str | Path) -> dict[str, Tensor]:
+    """A directory's weights.
+
+    Raises:
+        Refused: when the file is damaged.
+    """
+    file = Path(directory) / WEIGHTS
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise Refused(f"{file} is damaged: {error}; it may be made or copied once more.") from error
+
+
 def load_tensors(module: nn.Module, directory: str | Path) -> int:
     """Copy a directory's weights into `module` by name.
 
@@ -64,7 +78,7 @@ def load_tensors(module: nn.Module, directory: str | Path) -> int:
     Raises:
         Refused: when the two do not have the same tensors of the same shapes.
     """
-    tensors = load_file(Path(directory) / WEIGHTS)
+    tensors = read_tensors(directory)
     own = {name for name in module.state_dict() if not name.startswith(("metrics.", "averages."))}
     if odd := sorted(own ^ set(tensors)):
         raise Refused(f"{directory}: its tensors are not those of {type(module).__name__}: {', '.join(odd[:5])}.")

@@ -9,9 +9,10 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from datamodules.task import Task
+from datamodules.task import WORD_VECTORS, Task
 from lightning_modules.base import LanguageModel
 from lightning_modules.metrics import task_metrics
+from lightning_modules.word_vectors import judge
 
 
 def gather(rows: list) -> list:
@@ -34,12 +35,14 @@ class Results:
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
         checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected, none where
             nothing is trained.
+        vectors: (W, D) of words, where these were evaluated.
     """
 
     metrics: dict[str, float]
     answers: dict[str, list]
     unlabelled: dict[str, list]
     checkpoint: str = "last"
+    vectors: torch.Tensor | None = None
 
 
 def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
@@ -52,6 +55,8 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     if model.task.kind == "pretraining":
         trainer.validate(model, datamodule=data, verbose=False)
         return Results({**metrics, **read_metrics(trainer)}, {}, {})
+    if model.task.kind == WORD_VECTORS:
+        return of_words(trainer, model, data)
     keeper = trainer.checkpoint_callback
     assert isinstance(keeper, ModelCheckpoint)
     best = keeper.best_model_path if data.checkpoint == "best" else ""
@@ -73,6 +78,15 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
     return Results(metrics, answers, unlabelled, "best" if best else "last" if model.task.trains else "none")
+
+
+def of_words(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
+    """Vectors of words by themselves. It takes seconds, so that each process does all of it, and no others start."""
+    data.setup("test")
+    found = judge(model.to(trainer.strategy.root_device), data.bench)
+    for logger in trainer.loggers:
+        logger.log_metrics(found.metrics, 0)
+    return Results(found.metrics, found.answers, {}, "none", found.vectors)
 
 
 def best_threshold(task: Task, rows: list, used: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from lightning_modules.layer_mix import CHOICES, LayerMix, chosen
 from lightning_modules.networks.task_rnn import TaskRnn
 
 PLACES = ("input", "output")
+WORDS = ("random", "none", GIVEN := "given")  # learnt, none, or put into the head by whoever has them, and frozen
 OPTIMIZER = {"lr": 1e-4, "schedule": "constant", "warmup": 0, "weight_decay": 1e-5, "eps": 1e-8, "clip": 5.0}
 STORAGE = ("cache", "cache_gb")  # what decides no module
 LEARNING = ("head", "metrics", "averages")  # parts of a frozen model that are not the encoder's
@@ -49,7 +50,7 @@ class Features:
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, int) or isinstance(self.layers, bool) or self.layers < 0:
-            one_of("transfer.layers", self.layers, (*CHOICES, "a number from 0, the token layer, up"))
+            one_of("transfer.layers", self.layers, (*CHOICES, "a number from 0 (the token layer) up"))
         for name in ("words_size", "rnn_size", "rnn_layers", "classifier_size"):
             whole(f"transfer.{name}", getattr(self, name))
         for name in ("gamma", "attention", "cache"):
@@ -58,7 +59,7 @@ class Features:
             real(f"transfer.{name}", getattr(self, name), "from 0 to below 1", lambda share: 0 <= share < 1)
         real("transfer.mix_l2", self.mix_l2, "a number from 0 up", lambda weight: weight >= 0)
         real("transfer.cache_gb", self.cache_gb, "a number above 0", lambda size: size > 0)
-        one_of("transfer.words", self.words, ("random", "none"))
+        one_of("transfer.words", self.words, WORDS)
         if not isinstance(self.plug, list | tuple) or self.plug != type(self.plug)(p for p in PLACES if p in self.plug):
             raise Refused(f"transfer.plug={self.plug!r} is not possible: it may be [input], [output], both, or [].")
         object.__setattr__(self, "plug", tuple(self.plug))
@@ -86,10 +87,10 @@ class Features:
         """What is learnt for a task on top of a model, all of whose parameters are frozen."""
         model.requires_grad_(False)
         model.train(model.training)  # what is frozen, as in evaluation: see `Featured.train`
-        vocabulary = model.hparams.get("vocab_size") if self.words == "random" else 0
+        vocabulary = 0 if self.words == "none" else model.hparams.get("vocab_size")
         if vocabulary is None:
-            name = type(model).__name__
-            raise Refused(f"transfer.words=random is not possible: {name} has no model.vocab_size; it may be none.")
+            told = f"transfer.words={self.words}"
+            raise Refused(f"{told} is not possible: {type(model).__name__} has no model.vocab_size; it may be none.")
         width = model.layer_shape[1] if self.plug else 0
         return FEATURE_HEADS[task.kind](self, task, self.needed(model), width, vocabulary)
 
@@ -138,7 +139,10 @@ class FeatureHead(Head):
     Args:
         layers: numbers of those that are read.
         width: D.
-        vocabulary: number of words that are learnt; 0 where none are.
+        vocabulary: number of words; 0 where none are read.
+
+    Attributes:
+        origin: of words that are given, for the record: where they are from, how many there are.
     """
 
     def __init__(self, features: Features, task: Task, layers: tuple[int, ...], width: int, vocabulary: int) -> None:
@@ -147,6 +151,9 @@ class FeatureHead(Head):
         is_choice, is_pair = task.kind == "choice", task.kind == "choice" or len(task.columns) > 1
         self.answers = 1 if is_choice else task.num_labels  # of one text or pair
         self.words = nn.Embedding(vocabulary, features.words_size) if vocabulary else None
+        self.origin: dict[str, Any] = {}
+        if self.words is not None and features.words == GIVEN:
+            nn.init.zeros_(self.words.requires_grad_(False).weight)
         self.mixes = nn.ModuleDict(
             {
                 place: LayerMix(features.layers, len(layers), features.gamma, features.layers_dropout)

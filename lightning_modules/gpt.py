@@ -142,6 +142,10 @@ class Gpt(LanguageModel):
         """L_1 of equation 5: each sequence's mean over its real tokens, as a sum over sequences, and their number."""
         return self.surprise(encoding, batch) @ batch["next_weights"], len(batch["summary"])
 
+    def word_vectors(self, batch: dict) -> Tensor:
+        """Input embeddings, without positions."""
+        return self.encoder.embeddings.token(batch["tokens"])
+
     def restart(self, kept: int) -> None:
         self.encoder.restart(kept, "normal")
 

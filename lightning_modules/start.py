@@ -1,5 +1,7 @@
 """Where a run starts: from scratch, from an encoder directory, or from published weights. It is always said.
 
+A file of word vectors is an encoder directory once it is converted (sweeps/vectors.py).
+
 With anything but scratch, the architecture, the vocabulary and the tokenizer are the directory's; only the model class
 must match, and an override that says otherwise is refused with both values.
 """
@@ -12,7 +14,6 @@ from pathlib import Path
 import torch
 import yaml
 from omegaconf import DictConfig
-from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.task import GENERATED, Refused, one_of
@@ -20,7 +21,10 @@ from lightning_modules import encoder_io
 from lightning_modules.base import LanguageModel
 from lightning_modules.interop import openai_gpt, transformers
 
-OTHERS = "scratch, an encoder directory, or a folder or hub:<repository> in transformers' layout"
+OTHERS = (
+    "scratch, an encoder directory, a folder or hub:<repository> in transformers' layout, or for word2vec a .bin, .txt "
+    "or .vec file of vectors"
+)
 WAYS = f"published, {OTHERS}"
 FILES = (("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt"))
 READERS = {  # of models that transformers has
@@ -28,7 +32,7 @@ READERS = {  # of models that transformers has
     "lightning_modules.gpt.Gpt": openai_gpt.read,
 }
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
-SIZE = ("num_layers", "hidden_size", "num_heads")
+SIZE = ("num_layers", "hidden_size", "size", "num_heads")
 NO_SHAPE = ("optimizer", "finetuning", "auxiliary_lm", "loss_normalization")  # constructor arguments of a training
 OTHER_NETWORK = ("lstm_size", "objective")  # of one size, but not the same model
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
@@ -58,14 +62,17 @@ class Start:
 
     @property
     def size(self) -> str:
-        """Layers x width: "2x128"."""
-        return "x".join(str(self.settings[name]) for name in SIZE[:2] if name in self.settings)
+        """Layers x width: "2x128"; of vectors their width."""
+        return "x".join(str(self.settings[name]) for name in SIZE[:3] if name in self.settings)
 
     @property
     def identity(self) -> str | None:
         """What stands for the weights, wherever they lie: a fingerprint, or a digest; None from scratch."""
-        if self.directory is None or self.fingerprint is not None:
-            return self.fingerprint
+        return self.fingerprint if self.directory is None or self.fingerprint is not None else self.digest
+
+    @property
+    def digest(self) -> str:
+        """Of the very weights: two trainings of one fingerprint may end with others."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -145,9 +152,13 @@ def from_encoder(folder: Path, target: str) -> Start:
     """An encoder directory of ours."""
     described = encoder_io.read(folder)
     settings = described["model"]
-    one_of(f"init_from={folder}: the model class", target, (settings.pop("_target_"),))
+    if (its := settings.pop("_target_")) != target:
+        raise Refused(
+            f"init_from={folder} is an encoder of {its.rpartition('.')[2]}, and model= chooses one of "
+            f"{target.rpartition('.')[2]}: they may not differ."
+        )
     mark = described.get("fingerprint")
-    tensors = load_file(folder / encoder_io.WEIGHTS)
+    tensors = encoder_io.read_tensors(folder)
     kept = {k: v for k, v in settings.items() if k not in NO_SHAPE}
     shape = {k: v for k, v in kept.items() if k not in ("dropout", "attention_dropout", "init")}
     return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, described["text"]["tokenizer"], mark)

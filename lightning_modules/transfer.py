@@ -82,7 +82,10 @@ class Transfer:
             return self.features.head(model, task)
         head = model.make_head(task)
         if self.bilstm:
-            assert isinstance(head, SummaryHead)
+            if not isinstance(head, SummaryHead):
+                raise Refused(
+                    f"transfer.bilstm=true is not possible: {type(model).__name__}'s head has its own; it may be false."
+                )
             width = head.linear.in_features
             if width % 2:
                 raise Refused(f"transfer.bilstm=true halves the width, and {width} is odd: it may be false.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from sweeps.ladders import ladders, probe_table, result
 from sweeps.settings import typed
+from sweeps.word_tables import WORDS, nearest_words, word_table
 
 
 def training(summary: dict[str, Any]) -> list[str]:
@@ -13,7 +14,7 @@ def training(summary: dict[str, Any]) -> list[str]:
     lines = [
         f"{name} {value:.4f}{nats * name.endswith('_loss')}"
         for name, value in sorted(summary["metrics"].items())
-        if name.startswith(("val/", "test_"))
+        if name.startswith(("val/", "test_")) and not name.startswith(WORDS)
     ]
     if "unigram_entropy" in summary["card"]:
         card = summary["card"]
@@ -38,6 +39,9 @@ def score(summary: dict[str, Any], trained: bool) -> list[str]:
     lines = [f"{result(summary['headline'])}  ({summary['selection']}{epoch})"]
     if summary["collapsed"]:
         lines.append("COLLAPSED: every example got the same label")
+    has_words = any(name.startswith(WORDS) for name in summary["metrics"])  # all of which are always asked
+    if summary["config"]["trainer"]["limit_test_batches"] is not None and not has_words:
+        lines.append("scored on a part of the test set only (trainer.limit_test_batches)")
     is_probed = any(name.startswith("test_probes/") for name in summary["metrics"])
     return lines + (probe_table(summary) if is_probed else ladders(summary))
 
@@ -47,11 +51,14 @@ def closing_words(summary: dict[str, Any], directory: Path) -> str:
     trained = summary.get("checkpoint") != "none"
     lines = score(summary, trained) if "selection" in summary else []
     lines += training(summary) if trained else []
+    lines += word_table(summary["metrics"]) + nearest_words(summary.get("nearest", []))
     lines += [f"{one['prompt']!r} goes on {one['continuation']!r}" for one in summary.get("samples", [])[:1]]
     lines = [f"{summary['model']} on {summary['data']}, start: {summary['start']}", *(f"  {line}" for line in lines)]
     lines.append(f"record: {directory}/summary.json")
     if "attention" in summary:
         lines.append(f"attention: {directory}/attention ({len(summary['attention'])} pictures)")
+    if "projection" in summary:
+        lines.append(f"words in two dimensions: {directory}/{summary['projection']}")
     if (directory / "encoder").is_dir():
         lines.append(f"encoder: {directory}/encoder (use it: {typed('init_from', f'{directory}/encoder')})")
     return "\n".join(lines)

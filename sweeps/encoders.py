@@ -17,6 +17,7 @@ from sweeps.settings import differences, without
 EVALUATION = ("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches")
 NOT_BUDGET = (*EVALUATION, "limit_predict_batches", "accumulate_grad_batches", "precision")
 NOT_DATA = ("source", "files", "text", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
+NOT_DATA += ("phrases", "phrase_threshold", "phrase_min_count")
 
 
 def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, origin: str | None) -> dict[str, Any]:
@@ -58,8 +59,9 @@ def planned_facts(cfg: DictConfig) -> dict[str, Any]:
     """The facts of a pre-training that has not run: of its text files are looked at, none is read whole."""
     from hydra.utils import get_class, instantiate
 
-    from lightning_modules.start import adopt, find_start
+    from lightning_modules.start import adopt
     from lightning_modules.training import pick_precision
+    from sweeps.vectors import find_start
 
     cfg, start = deepcopy(cfg), find_start(cfg)
     adopt(cfg, start, ())

@@ -20,7 +20,8 @@ def prepare(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from datamodules.task import fingerprint
-    from lightning_modules.start import adopt, find_start
+    from lightning_modules.start import adopt
+    from sweeps.vectors import find_start
 
     if cfg.pretrain.recipe:
         inner = pretraining_of(cfg)

@@ -14,14 +14,12 @@ import lightning as L
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig
 
 from datamodules.layer_cache import VERSION, LayerCache
 from datamodules.task import Refused, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.features import FeatureHead, of_text
 from lightning_modules.start import NO_SHAPE, Start
-from sweeps.runs import plain
 
 CHUNK = 16  # batches after which what was computed is safe
 GB = 1e9
@@ -33,22 +31,22 @@ NO_NUMBERS = (
 )  # these change no layer of a frozen encoder
 
 
-def keep_layers(
-    cfg: DictConfig, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, say: Callable[[str], None]
-) -> None:
+def keep_layers(start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, say: Callable[[str], None]) -> None:
     """Have `data`, which is prepared, bring along what a frozen `model` makes of its texts: computed now, or before.
 
-    Of an encoder from scratch, which no other run has, and of data that cannot keep layers, each epoch computes them.
+    Of an encoder from scratch, which no other run has, of data that cannot keep layers, and of a run that does not read
+    all of its data, each epoch computes them.
 
     Raises:
         Refused: when they take more room than they may.
     """
     if model.transfer.features is None or not isinstance(model.head, FeatureHead) or not model.head.layers:
         return
-    if not model.transfer.features.cache or start.identity is None or not hasattr(data, "layers"):
+    is_limited = isinstance(trainer.limit_train_batches, int) or trainer.limit_train_batches < 1
+    if not model.transfer.features.cache or start.directory is None or not hasattr(data, "layers") or is_limited:
         say("layers: computed anew in each epoch")
         return
-    folder = data.cache / "layers" / fingerprint(layer_facts(cfg, start, str(trainer.precision), model, data))
+    folder = data.cache / "layers" / fingerprint(layer_facts(start, str(trainer.precision), model, data))
     data.layers = cache = LayerCache(folder, model.head.layers, *model.layer_shape)
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder / ".lock", say):
@@ -68,15 +66,15 @@ def keep_layers(
     say(f"layers: computed in {seconds:.1f} s" if lacking else f"layers: {size} read from {folder}")
 
 
-def layer_facts(cfg: DictConfig, start: Start, precision: str, model: LanguageModel, data: Any) -> dict[str, Any]:
+def layer_facts(start: Start, precision: str, model: LanguageModel, data: Any) -> dict[str, Any]:
     """Everything that decides the layers of a text."""
     return {
-        "encoder": start.identity,
-        "model": [cfg.model._target_, model.ENCODER_VERSION],
+        "encoder": start.digest,
+        "model": [type(model).__name__, model.ENCODER_VERSION],
         "settings": {key: value for key, value in model.hparams.items() if key not in NO_NUMBERS},
         "tokens": data.tokens_dir.name,  # the text's identity and the tokenizer's
         "max_length": data.max_length,
-        "format": plain(cfg.transfer.format),
+        "format": model.text["format"],
         "precision": precision,
         "version": VERSION,
     }

@@ -46,7 +46,8 @@ def command_line(cfg: DictConfig) -> list[str]:
 
 def begin(cfg: DictConfig) -> Any:
     """Where a run's weights come from (a `Start`), made first if a recipe says so; the configuration follows them."""
-    from lightning_modules.start import adopt, find_start
+    from lightning_modules.start import adopt
+    from sweeps.vectors import find_start
 
     told = HydraConfig.get().overrides.task
     if cfg.pretrain.recipe:  # the encoder is what this configuration says already

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.glue_tasks import GlueTask
-from datamodules.task import GENERATED, fingerprint
+from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
 from lightning_modules.evaluation import Results
@@ -22,6 +22,7 @@ from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
+from sweeps.word_tables import likeness
 
 C = TypeVar("C", bound=Callback)
 PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
@@ -53,7 +54,7 @@ def record(
     cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
 ) -> dict:
     """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
-    encoder_print = start.fingerprint
+    encoder_print, shown = start.fingerprint, {}
     if trainer.is_global_zero:
         if data.task.kind == "pretraining":
             facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
@@ -64,7 +65,9 @@ def record(
         else:
             if data.task.trains:
                 model.save(run.directory / "model", data.tokenizer_file, start=start.words)
-            write_predictions(run.directory / "predictions", model, data, results)
+            write_predictions(run.directory / "predictions", data, results)
+        if data.task.kind in ("pretraining", WORD_VECTORS):
+            shown = show(run.directory, model, data, results)
     summary = {
         "status": "finished",
         "name": run.name,
@@ -82,8 +85,7 @@ def record(
         "git": git_state(Path(__file__).parent),
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
-    if trainer.is_global_zero and data.task.kind == "pretraining":
-        summary |= show(run.directory, model, data)
+    summary |= shown
     finish_logger(trainer, summary, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
@@ -104,11 +106,11 @@ def convergence(trainer: L.Trainer) -> dict[str, Any]:
 
 
 def features(model: LanguageModel, data: Any) -> dict[str, Any]:
-    """What a frozen encoder's layers weigh, and what of them was computed for this run."""
+    """What a frozen encoder's layers weigh, what was computed for this run, and the words they stand beside."""
     if not isinstance(model.head, FeatureHead):
         return {}
-    cache = getattr(data, "layers", None)
-    return {"mix": model.head.learned(), **({} if cache is None else {"layers": cache.figures})}
+    cache, words = getattr(data, "layers", None), {"words": model.head.origin} if model.head.origin else {}
+    return {"mix": model.head.learned(), **({} if cache is None else {"layers": cache.figures}), **words}
 
 
 def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
@@ -131,10 +133,12 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
     first = f"test_{data.task.test_sets[0]}"
-    predictions = [row[1] for row in results.answers[first]]
+    predictions = [row[1] for row in results.answers.get(first, ())]
     metric = f"{first}/{data.task.headline}/"
     parts = {name.removeprefix(metric): 100 * v for name, v in results.metrics.items() if name.startswith(metric)}
     parts = {name: value for name, value in parts.items() if "/" not in name}
+    if data.task.kind == WORD_VECTORS:  # two kinds of sets, one of which gives the headline
+        parts |= {name: value for name, value in likeness(results.metrics).items() if name != data.task.headline}
     return {
         "headline": {
             "name": data.task.headline,
@@ -147,13 +151,10 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
     }
 
 
-def write_predictions(folder: Path, model: LanguageModel, data: Any, results: Results) -> None:
+def write_predictions(folder: Path, data: Any, results: Results) -> None:
     """Per-example answers on the test sets, and the files for the GLUE server or SWAG's."""
-    names = data.task.labels or ["score"]
     for name, rows in results.answers.items():
-        lines = ["\t".join(("index", "prediction", "label", *(f"p({label})" for label in names)))]
-        lines += ["\t".join(map(str, (index, answer, label, *chances))) for index, answer, label, chances in rows]
-        write_lines(folder / f"{name.removeprefix('test_')}.tsv", lines)
+        write_lines(folder / f"{(test_set := name.removeprefix('test_'))}.tsv", data.table(test_set, rows))
     for name, rows in results.unlabelled.items():
         file, lines = data.submission(name, [answer for _, answer, _ in rows])
         write_lines(folder / file, lines)

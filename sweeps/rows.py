@@ -100,12 +100,13 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def values(record: dict) -> Iterator[tuple[str, float]]:
-    """The headline, and its parts where the world knows some: unseen words, or where the deciding cue stands."""
+    """The headline, and its parts where there are some: unseen words, or where the deciding cue stands; or, with a
+    slash in their names, what was measured beside it."""
     headline = record["headline"]
     yield headline["name"], headline["value"]
     for part, value in headline.get("parts", {}).items():
         if part != "seen":
-            yield f"{headline['name']}/{part}", value
+            yield part if "/" in part else f"{headline['name']}/{part}", value
 
 
 def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> list[str]:
@@ -135,8 +136,15 @@ def summed_up(name: str, digits: str, group: Sequence[dict], metric: str) -> Row
         encoders=len(encoders),
         runs=len(group),
         collapsed=sum(bool(record["collapsed"]) for record in group),
-        ladders=tuple(
+        ladders=partly(group, digits)
+        + tuple(
             f"{group[0]['data']}, {measured.removeprefix('test_')}, {ladder_of(group[0])}: {ladder(rungs)}"
             for measured, rungs in ceilings(group[0]).items()
         ),
     )
+
+
+def partly(group: Sequence[dict], digits: str) -> tuple[str, ...]:
+    """A sentence on runs that did not read all of a test set."""
+    limited = any(record["config"].get("trainer", {}).get("limit_test_batches") is not None for record in group)
+    return (f"[{digits}] is scored on a part of the test set only (trainer.limit_test_batches).",) * limited

@@ -34,8 +34,10 @@ def stands_for(path: str | None) -> str | None:
     if path is None:
         return None
     for candidate in (Path(path) / "encoder/encoder.yaml", Path(path) / "encoder.yaml", Path(path)):
-        if candidate.is_file():
+        if candidate.suffix in (".yaml", ".json") and candidate.is_file():
             return hashlib.sha256(candidate.read_bytes()).hexdigest()[:12]
+        if candidate.is_file():  # word vectors take gigabytes
+            return fingerprint(text_files.mark_of(candidate))
     return path
 
 
@@ -54,6 +56,8 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
     resolved: Any = OmegaConf.to_container(OmegaConf.create(everything), resolve=True)
     kept = {key: value for key, value in resolved.items() if key not in ELSEWHERE}
     kept["transfer"].pop("cache_gb", None)  # room, that is
+    if "words" in kept["transfer"]:
+        kept["transfer"]["words"] = stands_for(kept["transfer"]["words"])
     kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])
     for node in (kept, kept["pretrain"]) if kept["pretrain"]["recipe"] else (kept,):
         strip_places(node)
@@ -94,9 +98,14 @@ def strip_places(node: dict[str, Any]) -> None:
         node["trainer"].pop(key, None)
     for key in WORKPLACE:
         node["data"].pop(key, None)
+    if not node["data"].get("phrases"):  # then how they are found decides nothing
+        for key in ("phrases", "phrase_threshold", "phrase_min_count"):
+            node["data"].pop(key, None)
     if node["data"]["source"] not in ("hub", *GENERATED):
         node["data"]["source"] = "local"
     node["data"]["tokenizer"]["file"] = stands_for(node["data"]["tokenizer"]["file"])
+    if "vocabulary" in node["data"]:
+        node["data"]["vocabulary"] = stands_for(node["data"]["vocabulary"])
 
 
 def run_name(cfg: DictConfig, model: str, data: str) -> str:

@@ -29,7 +29,7 @@ from omegaconf.errors import (
 from datamodules.task import Refused, meant
 
 STDOUT = 1
-RESUME = "the same command with resume=true goes on"
+RESUME = "the same command with resume=true goes on from its last checkpoint, or anew where there is none yet"
 AGAIN = "the same command again goes on with what is left"
 LIGHTNING = "; other arguments of Lightning's Trainer are added: +trainer.<name>=<value>"
 # Faults of a place, not of the program.

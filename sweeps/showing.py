@@ -1,6 +1,7 @@
 """What a person can look at after a pre-training: texts that it continues, what attends to what, which words are alike.
 
-All are of held-out text and always of the same places, so that runs on the same data can be laid side by side.
+All are of held-out text and always of the same places, or always of the same words, so that runs can be laid side by
+side.
 """
 
 from pathlib import Path
@@ -9,33 +10,42 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
 from datamodules import excerpts, formats
 from datamodules.bilm import BiLM
 from datamodules.corpus import Corpus
 from datamodules.tokenization import Vocabulary
 from lightning_modules.base import LanguageModel
+from lightning_modules.evaluation import Results
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.sampling import Continues, continuations, evaluating
+from lightning_modules.word_vectors import judge
 from sweeps.attention import draw
 from sweeps.neighbours import neighbours
+from sweeps.words import bench_of, show_words
 
 SAMPLES, PROMPT, CONTINUATION = 4, 16, 32  # texts, tokens of each, tokens after it
 TEMPERATURE = 1.0  # the distribution that the loss measures
-TABLES = ("samples", "neighbours")
+TABLES = ("samples", "neighbours", "nearest")
 SENTENCES, SHORTEST, LONGEST = 3, 8, 24  # sentences, tokens of each
 
 
-def show(directory: Path, model: LanguageModel, data: Any) -> dict[str, Any]:
+def show(directory: Path, model: LanguageModel, data: Any, results: Results) -> dict[str, Any]:
     """The record's `samples`, of a model that can continue a text, `attention`, the pictures of one that attends, and
-    `neighbours` in context, of one that reads whole words from both sides.
+    `neighbours` in context, of one that reads whole words from both sides; of words by themselves `nearest` and
+    `projection`, where these are what was evaluated or pre-trained.
 
     On one process: nothing is gathered.
 
     Args:
         directory: the run's own.
-        data: the data module of the pre-training.
+        data: the data module of the run.
+        results: what the evaluation found; of a model of word vectors, which has `vectors` of whole words, the figures
+            of its vectors are added.
     """
+    if results.vectors is not None:
+        return show_words(directory, data.bench, results.vectors)
     shown: dict[str, Any] = {}
     if not isinstance(data, Corpus):
         return shown
@@ -46,6 +56,11 @@ def show(directory: Path, model: LanguageModel, data: Any) -> dict[str, Any]:
             shown["attention"] = pictures(directory, model, encoder, data)
         if isinstance(data.objective, BiLM):
             shown["neighbours"] = neighbours(model, data)
+    if isinstance(getattr(model, "vectors", None), nn.Embedding) and data.vocabulary().has_words:
+        bench = bench_of(data)
+        judged = judge(model, bench)
+        results.metrics.update(judged.metrics)
+        shown |= {"word_sets": bench.card(), **show_words(directory, bench, judged.vectors)}
     return shown
 
 
@@ -93,5 +108,5 @@ def show_online(logger: Any, directory: Path, shown: dict[str, Any]) -> None:
     for name in TABLES:
         if rows := shown.get(name):
             logger.log_table(name, list(rows[0]), [list(row.values()) for row in rows])
-    for file in shown.get("attention", ()):
+    for file in (*shown.get("attention", ()), *([shown["projection"]] if "projection" in shown else ())):
         logger.log_image(file.removesuffix(".png"), [str(directory / file)])

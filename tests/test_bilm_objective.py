@@ -159,6 +159,32 @@ def test_a_gap_is_asked_for_from_both_sides(corpus: Corpus) -> None:
     assert batch["next_labels"].tolist() == batch["previous_labels"].tolist() == [lexicon.unk]
 
 
+def test_a_gap_of_a_text_that_begins_inside_a_word(corpus: Corpus) -> None:
+    """Its first pieces are a word, as far as one can tell."""
+    vocabulary = corpus.vocabulary()
+    lexicon, tokens = vocabulary.lexicon, corpus.vocabulary().ids("zebra saw a cat")[2:]
+    assert not lexicon.starts(tokens)[0]
+    (saw,) = vocabulary.ids("saw").tolist()
+    at = tokens.tolist().index(saw)
+    batch = BiLM(None).gap(vocabulary, tokens, at, at + 1)
+    assert batch["next_labels"].tolist() == batch["previous_labels"].tolist() == [saw]
+
+
+def test_all_of_a_step_share_their_negatives_in_each_group(corpus: Corpus) -> None:
+    """Rows of another group of shards are numbered from 2^32 on; no two groups share all of their draws."""
+    tokens, vocabulary = corpus.train_examples.corpus, corpus.vocabulary()
+    objective = BiLM(negatives=4).in_streams(STREAMS, vocabulary)
+    rows = objective.plan(tokens, LENGTH, 0, 0)
+    drawn = []
+    for group in range(3):
+        keys = [(0, 0, row + (group << 32)) for row in range(2 * STREAMS)]
+        parts = [objective.batch(tokens, vocabulary, rows[[at]], [keys[at]]) for at in range(2 * STREAMS)]
+        found = [tuple(part["negatives"].tolist()) for part in parts]
+        assert len(set(found[:STREAMS])) == len(set(found[STREAMS:])) == 1
+        drawn += [found[0], found[-1]]
+    assert len(set(drawn)) > 2
+
+
 def test_too_many_streams_or_negatives_are_refused(corpus: Corpus) -> None:
     tokens, vocabulary = corpus.train_examples.corpus, corpus.vocabulary()
     with pytest.raises(Refused, match=r"data.global_batch_size=1000 .* may be fewer"):

@@ -133,12 +133,15 @@ def test_a_task_is_trained_and_evaluated_as_by_one_process(tmp_path: Path) -> No
     assert_same_evaluation(one, two)
 
 
+BY_THEMSELVES = ("word2vec_miniature",)  # whose processes train on texts of their own for a while, and not on each step
 OTHERS = [name for name in options("model") if name.endswith("_miniature") and name != "bert_miniature"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", OTHERS)
-@pytest.mark.parametrize("kind", ["pretraining", "task"])
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [(m, k) for m in OTHERS for k in ("pretraining", "task") if k == "task" or m not in BY_THEMSELVES],
+)
 def test_another_model_takes_the_same_steps_too(model: str, kind: str, tmp_path: Path) -> None:
     """Its own objective; and a task of pairs, in whatever layout, with all the losses that it has there."""
     task = (*TUNE, "data.task=mrpc", "data.train_examples=300", "trainer.max_epochs=1", "data.submission=false")
@@ -163,6 +166,25 @@ def test_another_model_takes_the_same_steps_too(model: str, kind: str, tmp_path:
     assert_close_weights(one / folder, two / folder)
     found = [summary(run)["metrics"] for run in (one, two)]
     assert found[1] == pytest.approx(found[0], rel=1e-4)
+
+
+FREE = ("model=word2vec_miniature", "trainer.max_epochs=8", "data.global_batch_size=32", "data.max_length=100")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_vectors_as_good_as_one_does(tmp_path: Path) -> None:
+    """Each on its own half of the text, made one again now and then: another way to vectors of the same quality."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one = run_alone(tmp_path / "one", *FREE)
+    done = launch(tmp_path / "two", *FREE, "trainer.devices=2", "logger=csv")
+    assert done.status == 0, done.err
+    records = [summary(one), summary(the_run(tmp_path / "two"))]
+    losses = [record["metrics"]["val/skip_gram_loss"] for record in records]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert records[1]["cost"]["tokens"] == records[0]["cost"]["tokens"]
+    judged = [record["metrics"]["test_words/similarity/mean"] for record in records]
+    assert judged[1] > judged[0] - 0.1, judged
 
 
 def assert_same_evaluation(one: Path, two: Path) -> None:

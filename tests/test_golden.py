@@ -24,6 +24,7 @@ MODELS = {
     "bert_miniature": (*DROPOUT, "model.vocab_size=2000"),
     "gpt_miniature": (*DROPOUT, "data.global_batch_size=8"),
     "elmo_miniature": ("model.dropout=0.1", "data.global_batch_size=16", "data.max_length=20"),
+    "nnlm_miniature": ("model.direct_connections=true", "text.objective.negatives=512"),
 }
 STEPS = 30
 TOLERANCE = 2e-6  # relative: other vector instructions make a difference of 2e-7, the other GELU one of 3e-6

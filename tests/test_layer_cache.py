@@ -21,13 +21,13 @@ from lightning_modules.start import adopt, find_start
 from sweeps import layers as layers_module
 from sweeps import record
 from sweeps.layers import layer_facts
-from sweeps.runs import Run, experiment
+from sweeps.runs import Run, experiment, plain
 from tests.conftest import CPU, compose
 from tests.test_features import CHOICE, MARKED, PAIR, examples
 
 TASK = ("data=glue", "data.source=miniature", "data.task=rte", "data.eval_batch_size=50", "data.submission=false")
 SIZES = ("transfer.rnn_size=8", "transfer.words_size=4", "transfer.classifier_size=8", "transfer.optimizer.lr=1e-2")
-STEPS = ("trainer=smoke", "trainer.max_steps=8", "trainer.limit_train_batches=8", "data.train_examples=64")
+STEPS = ("trainer=smoke", "trainer.max_steps=8", "trainer.limit_train_batches=null", "data.train_examples=64")
 RUN = ("model=bert_miniature", *TASK, *SIZES, *STEPS, "transfer=features", *CPU)
 WIDTH, LAYERS = 128, 3
 Execute = Callable[..., tuple[dict, str]]
@@ -44,7 +44,8 @@ def encoders(tmp_path_factory: pytest.TempPathFactory, cache: str) -> list[Path]
         torch.manual_seed(seed)
         model = instantiate(cfg.model, _convert_="all")
         model.text = {"tokenizer": {"vocab_size": 4000}}
-        made.append(model.save(tmp_path_factory.mktemp("encoder") / "encoder", data.tokenizer_file))
+        place = tmp_path_factory.mktemp("encoder") / "encoder"
+        made.append(model.save(place, data.tokenizer_file, fingerprint="the same recipe"))
     return made
 
 
@@ -128,7 +129,8 @@ def test_what_is_kept_depends_on_all_that_decides_it(encoders: list[Path], cache
         start = find_start(cfg)
         adopt(cfg, start, ())
         data, model = instantiate(cfg.data, _convert_="all"), instantiate(cfg.model, _convert_="all")
-        return fingerprint(layer_facts(cfg, start, precision, model, data))
+        model.text = {"format": plain(cfg.transfer.format)}
+        return fingerprint(layer_facts(start, precision, model, data))
 
     first, second = encoders
     one = folder(first)

@@ -30,7 +30,7 @@ from lightning_modules.training import make_trainer
 from sweeps.runs import plain
 from tests.conftest import CONF, CPU, compose, generated, options
 
-# Overrides -> parameters of the encoder and pooler, and with both pre-training heads where that is published.
+# Overrides -> parameters of encoder and pooler (or of words' vectors), and with both heads where that is published.
 # Of the release, its README and (small ones) Turc et al. 2019; the miniature's by hand.
 PARAMETERS: dict[str, tuple[int, int | None]] = {
     "model=bert": (109_482_240, 110_106_428),
@@ -58,6 +58,14 @@ PARAMETERS: dict[str, tuple[int, int | None]] = {
     "model=elmo_small": (4176 + 33_792 + 4 * 262_656 + 65_664 + 4 * (524_288 + 2048 + 65_536), None),
     "model=elmo_tiny": (4176 + 16_896 + 4 * 65_792 + 16_448 + 4 * (131_072 + 1024 + 16_384), None),
     "model=elmo_miniature": (4176 + 4448 + 2 * 9312 + 6208 + 4 * (131_072 + 1024 + 16_384), None),
+    # Vectors of 100, a hidden layer of (4 * 100 + 1) * 100, the softmax of 30,000 * (100 + 1); with direct connections
+    # 4 * 100 more for each word: |V| (1 + n m + h) + h (1 + (n - 1) m), as the paper counts with n = 5.
+    "model=nnlm": (3_000_000, 3_000_000 + 40_100 + 3_030_000),
+    "model=nnlm model.direct_connections=true": (3_000_000, 30_000 * (1 + 500 + 100) + 100 * (1 + 400)),
+    "model=nnlm_miniature": (4000 * 60, 4000 * 60 + 241 * 50 + 4000 * 51),
+    # Two tables, of which a transfer keeps the vectors.
+    "model=word2vec": (100_000 * 100, 2 * 100_000 * 100),
+    "model=word2vec_miniature": (4000 * 64, 2 * 4000 * 64),
     "model=bert_miniature model.objective=ltr model.nsp=false": (528_896 + 2 * 198_272, None),
 }
 # Pre-trainings of one model that are of different shape: its own cells.
@@ -70,6 +78,12 @@ PRETRAININGS: dict[str, list[tuple[str, ...]]] = {
         ("model.nsp=false", "model.objective=ltr"),
     ],
     "gpt_miniature": [(), ("model.embedding_dropout=matrix", "model.softmax=everything", "model.dropout=0.1")],
+    "word2vec_miniature": [
+        (f"model.architecture={architecture}", f"model.loss={loss}", "model.update=16")
+        for architecture in ("skip_gram", "cbow")
+        for loss in ("negative_sampling", "hierarchical_softmax")
+    ],
+    "nnlm_miniature": [(), ("model.direct_connections=true", "text.objective.negatives=512")],
 }
 FEATURES = ("transfer=features", "transfer.rnn_size=16", "transfer.rnn_layers=1", "transfer.words_size=16")
 TRANSFERS: dict[str, list[tuple[str, ...]]] = {
@@ -83,6 +97,8 @@ TRANSFERS: dict[str, list[tuple[str, ...]]] = {
     "gpt_miniature": [(), FEATURES, ("model.softmax=everything", "transfer.transferred_layers=1")],
     "gpt_lstm_miniature": [(), ("transfer.bilstm=true",)],
     "elmo_miniature": [FEATURES, ("transfer=finetune",)],
+    "word2vec_miniature": [("transfer=word_vectors", *FEATURES[1:]), ("transfer=finetune",)],
+    "nnlm_miniature": [("transfer=word_vectors", *FEATURES[1:]), ("transfer=finetune",)],
 }
 
 README = (CONF.parent / "README.md").read_text()
@@ -128,7 +144,7 @@ def construct(cfg: DictConfig) -> tuple[TextDataModule, LanguageModel]:
 
 def is_asked(cfg: DictConfig) -> bool:
     """Whether zero_shot can put this data to a model: all that is no task, and the tasks of Figure 2's kind."""
-    both_sides = "masking" in cfg.text.objective
+    both_sides = "masking" in cfg.text.objective or "window" in cfg.text.objective
     return cfg.data.get("task") in (None, "sst2", "swag", *(() if both_sides else ("cola",)))
 
 
@@ -170,7 +186,9 @@ def test_a_model_has_exactly_the_published_number_of_parameters(overrides: str) 
     encoder, with_heads = PARAMETERS[overrides]
     cfg = compose(*overrides.split(), *generated("miniature")[0])
     _, model = construct(cfg)
-    assert count(*(part for name, part in model.named_children() if name in ("encoder", "pooler"))) == encoder
+    assert (
+        count(*(part for name, part in model.named_children() if name in ("encoder", "pooler", "vectors"))) == encoder
+    )
     if with_heads:
         assert count(model) == with_heads
 
@@ -191,7 +209,7 @@ def test_a_model_yaml_tells_the_true_number_of_parameters(model: str) -> None:
 def cells() -> list[tuple[str, ...]]:
     """Every miniature model, in all of its shapes, on all kinds of generated data."""
     found = []
-    trained = [data for data in DATA if "data=probes" not in data]
+    trained = [data for data in DATA if not {"data=probes", "data=word_vectors"} & set(data)]
     for model, data in product(MINIATURES, trained):
         shapes = PRETRAININGS if {"data=corpus", "data=miniature"} & set(data) else TRANSFERS
         for number, more in enumerate(shapes.get(model, [()])):
@@ -236,6 +254,22 @@ def test_probes_are_answered_and_change_no_parameter(model: str, cache: str, tmp
     assert [
         name for name, old in before.items() if not name.startswith("metrics.") and (old != after[name]).any()
     ] == []
+
+
+@pytest.mark.parametrize("model", MINIATURES)
+def test_word_vectors_are_judged_and_not_changed(model: str, cache: str, tmp_path: Path) -> None:
+    cfg = compose(f"model={model}", *generated("word_vectors")[0], *CPU, cache)
+    data = instantiate(cfg.data, _convert_="all")
+    data.prepare_data()
+    network = instantiate(cfg.model, _convert_="all").attach(data.task, plain(cfg.transfer))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    results = evaluate(make_trainer(plain(cfg.trainer), tmp_path, data.task, "digest", []), network, data)
+    assert results.checkpoint == "none"
+    assert results.metrics["test_words/coverage/analogies"] > 0.6  # from scratch, its words are those of the sets
+    assert 0 <= results.metrics["test_words/score"] < 40
+    assert results.vectors is not None
+    assert len(results.vectors) == len(data.bench.inventory.words)
+    assert [name for name, old in before.items() if not torch.equal(old, network.state_dict()[name])] == []
 
 
 @pytest.mark.parametrize("task", ["cola", "sst2", "swag"])

@@ -246,7 +246,7 @@ def texts_of(folder: Path, content: bytes, **settings: Any) -> list[list[str]]:
     folder.mkdir(exist_ok=True)
     (folder / "a.txt").write_bytes(content)
     corpus = corpus_of(str(folder / "*.txt"), folder / "cache", **settings)
-    return [sentences(text, corpus.layout.sentences) for text in corpus.read("train", "")]
+    return [sentences(text, corpus.layouts[0].sentences) for text in corpus.read(corpus.layouts[0], "train", "")]
 
 
 def test_documents_of_own_files(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_the_identity_says_how_text_is_cut(tmp_path: Path) -> None:
     identities = [json.dumps(corpus_of(files, tmp_path, **kind).identity()) for kind in kinds]
     assert len(set(identities)) == len(kinds)
     named = corpora.choose("wikitext-2", False, None, None)
-    assert named == Layout("Salesforce/wikitext", "wikitext-2-v1", "heading", "punctuation")
+    assert named == [Layout("Salesforce/wikitext", "wikitext-2-v1", "heading", "punctuation")]
 
 
 # ---- words that are counted ------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def test_a_stop_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, answering(), advising(sentences.RESUME):
         as_lightning_does()
     assert ended.value.code == 130
-    assert capsys.readouterr().err == "stopped; the same command with resume=true goes on\n"
+    assert capsys.readouterr().err == f"stopped; {sentences.RESUME}\n"
     assert last_words(KeyboardInterrupt(), capsys) == (130, "stopped\n")
 
 

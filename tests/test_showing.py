@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from datamodules import excerpts
 from datamodules.shards import TokenizedCorpus
+from lightning_modules.evaluation import Results
 from lightning_modules.networks.transformer import SelfAttention
 from sweeps import showing
 from sweeps.attention import draw, few
@@ -75,7 +76,7 @@ def test_what_is_drawn_is_what_the_model_does(
         layer.attention.register_forward_hook(lambda part, read, made: passed.append((part, read[0], made)))
     drawn: list[tuple[Any, ...]] = []
     monkeypatch.setattr(showing, "draw", lambda *what: drawn.append(what))
-    shown = showing.show(tmp_path, lm.train(), data)
+    shown = showing.show(tmp_path, lm.train(), data, Results({}, {}, {}))
     assert shown["attention"] == [f"attention/{number}.png" for number in (1, 2, 3)]
     assert [file for *_, file in drawn] == [tmp_path / name for name in shown["attention"]]
     assert lm.training
@@ -105,7 +106,7 @@ def prepared(model: str, place: Path) -> tuple[Any, Any]:
 def test_of_a_model_that_cannot_there_is_nothing(tmp_path: Path) -> None:
     data, _ = prepared("bert_miniature", tmp_path)
     model: Any = nn.Linear(1, 1)
-    assert showing.show(tmp_path, model, data) == {}
+    assert showing.show(tmp_path, model, data, Results({}, {}, {})) == {}
     assert not list(tmp_path.iterdir())
 
 
