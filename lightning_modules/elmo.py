@@ -69,6 +69,7 @@ class Elmo(LanguageModel):
         optimizer, finetuning: see `optim.OptimizerSpec`; of pre-training and of a transfer.
     """
 
+    ENCODER_VERSION = 2  # negatives of a step are drawn by group and step
     PRETRAINING_ONLY = ("softmax",)
 
     def __init__(

@@ -26,6 +26,7 @@ NOISE = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
     r"Checkpoint directory .* exists and is not empty",  # it is the run's own, which goes on
     r"It is recommended to use `self\.log\(.* when logging on epoch level in",  # torchmetrics has summed over ranks
+    r"Using ModelCheckpoint with manual optimization",  # a step is saved when it is done, as others are
     r"Found \d+ module\(s\) in eval mode at the start of training",  # a frozen encoder (transfer=features)
 )
 

@@ -150,7 +150,6 @@ def parts(questions: Sequence[Any]) -> dict[str, list[int]]:
 
 def share(values: Sequence[float]) -> float:
     """The mean, of this process alone: what is judged at a pre-training's end, the first one judges."""
-    mean = Mean()
-    mean.sync_on_compute = False
+    mean = Mean(sync_on_compute=False)
     mean.update(torch.tensor(values, dtype=torch.float64).sum(), len(values))
     return float(mean.compute())

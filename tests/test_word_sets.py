@@ -253,11 +253,11 @@ def test_words_are_flattened_along_the_directions_of_most_variance() -> None:
 
 
 def test_labels_stand_beside_their_points_and_not_on_each_other() -> None:
-    points = np.random.default_rng(1).uniform(0, 6, (50, 2))
+    points = np.random.default_rng(1).uniform(0, 4, (50, 2))
     words = ["a word"] * 50
     boxes = [(*middle, 0.4, 0.15) for middle in beside(points, words)]
     covered = sum(overlap(one, other) > 0.005 for at, one in enumerate(boxes) for other in boxes[:at])
-    assert covered <= 2
+    assert covered <= 2  # 14 if all were at the right
     assert max(np.hypot(*(np.array(box[:2]) - point)) for box, point in zip(boxes, points, strict=True)) < 0.45
 
 
