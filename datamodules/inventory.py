@@ -105,7 +105,8 @@ class Inventory:
 def own_words(vocabulary: Vocabulary) -> Iterable[tuple[str, int]]:
     """The entries of a vocabulary that are whole words, in the order of their ids, and these.
 
-    Of pieces those that begin and end a word: as a text, each is cut into itself.
+    Of pieces those that begin and end a word: as a text, each is cut into itself. Some are no words of any text ("tu",
+    the beginning of longer ones): another list (`data.vocabulary`) is of words alone, and the same for every model.
     """
     if vocabulary.has_words:
         ids = np.arange(len(vocabulary.all_ids), vocabulary.lexicon.words)

@@ -266,7 +266,7 @@ def test_word_vectors_are_judged_and_not_changed(model: str, cache: str, tmp_pat
     results = evaluate(make_trainer(plain(cfg.trainer), tmp_path, data.task, "digest", []), network, data)
     assert results.checkpoint == "none"
     assert results.metrics["test_words/coverage/analogies"] > 0.6  # from scratch, its words are those of the sets
-    assert 0 <= results.metrics["test_words/score"] < 40
+    assert 0 <= results.metrics["test_words/score"] < 70  # by its letters alone, a random ELMo gets half of them right
     assert results.vectors is not None
     assert len(results.vectors) == len(data.bench.inventory.words)
     assert [name for name, old in before.items() if not torch.equal(old, network.state_dict()[name])] == []
