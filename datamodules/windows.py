@@ -21,7 +21,7 @@ from datamodules.tokenization import Vocabulary
 LOSSES = ("negative_sampling", "hierarchical_softmax")
 ARCHITECTURES = ("skip_gram", "cbow")
 SUBSAMPLING = ("released", "paper")
-BLOCK = {"negative_sampling": 16, "hierarchical_softmax": 8}  # centres: measured, benchmarks/word2vec.py
+BLOCK = {"negative_sampling": 16, "hierarchical_softmax": 8}  # centres; of the first 16 was faster than 32
 SHARED = 16  # noise words of a block, each of which counts as `negatives` / SHARED draws for a pair
 NO_SENTENCE = -1
 

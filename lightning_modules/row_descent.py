@@ -12,8 +12,7 @@ class RowDescent(torch.optim.Optimizer):
 
     Sequential updates, word by word, see a frequent word's row move between two of its uses; one update over many words
     adds up all of their changes at the same point. So where a row is predicted more than `cap` times in an update, its
-    summed change is scaled to that of `cap`. Without this bound training on blocks loses most of its quality, or
-    diverges.
+    summed change is scaled to that of `cap`.
 
     Args:
         tables: (V, D) each, in the order in which `step`'s updates name them.
