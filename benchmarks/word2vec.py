@@ -100,13 +100,14 @@ def write_text(data: Corpus, path: Path) -> int:
     """One sentence a line, words of the vocabulary alone; how many they are."""
     lexicon, total = data.vocabulary().lexicon, 0
     names = [text.decode() for text in lexicon.texts[: lexicon.words]]
-    corpus = data.train_examples.groups[0]
+    groups = data.train_examples.groups
     with path.open("w", encoding="utf-8") as file:
-        for first, stop in zip(corpus.sentences[:-1], corpus.sentences[1:], strict=True):
-            words = lexicon.counted(np.asarray(corpus.tokens[first:stop]))
-            known = words[words != lexicon.unk]
-            total += len(known)
-            file.write(" ".join([names[word] for word in known.tolist()]) + "\n")
+        for corpus in (groups[number] for number in range(len(groups))):
+            for first, stop in zip(corpus.sentences[:-1], corpus.sentences[1:], strict=True):
+                words = lexicon.counted(np.asarray(corpus.tokens[first:stop]))
+                known = words[words != lexicon.unk]
+                total += len(known)
+                file.write(" ".join([names[word] for word in known.tolist()]) + "\n")
     return total
 
 

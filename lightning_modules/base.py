@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.features import Featured
-from lightning_modules.heads import HEADS, Head, answers
+from lightning_modules.heads import HEADS, Head, asked, likeliest
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
 from lightning_modules.optim import OptimizerSpec, build
@@ -194,10 +194,9 @@ class LanguageModel(OnDisk, Featured, ABC):
                 self.averages.add(name, f"{loss}_bits_per_byte", bits, size)
         if logits is None:
             return
-        predictions, chances = answers(self.head, logits)
-        self.metrics[name].update(predictions, batch["labels"])
-        rows = (batch["index"], predictions, batch["labels"], chances)
-        self.answers.setdefault(name, []).extend(zip(*(row.tolist() for row in rows), strict=True))
+        told, rows = asked(logits, batch) if self.head is None else self.head.judged(logits, batch)
+        self.metrics[name].update(*told)
+        self.answers.setdefault(name, []).extend(rows)
 
     def finish(self, name: str) -> None:
         """Log an evaluation set's averages, the perplexity per token of language models, and metrics.
@@ -231,11 +230,10 @@ class LanguageModel(OnDisk, Featured, ABC):
         for name in self.task.test_sets:
             self.finish(f"test_{name}")
 
-    def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[int, float | int, list]]:
-        """Row number, prediction and probabilities of each example."""
+    def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[Any, ...]]:
+        """Row number, answer and what it was chosen from, of each example."""
         _, logits = self.read(batch)
-        rows = (batch["index"], *answers(self.head, logits))
-        return list(zip(*(row.tolist() for row in rows), strict=True))
+        return likeliest(logits, batch) if self.head is None else self.head.answered(logits, batch)
 
     # ---- optimisation ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ tokens. Shapes: S sequences, B examples, D width, C labels.
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,18 @@ from torch import Tensor, nn
 from datamodules.task import Task
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
+
+
+class Judged(NamedTuple):
+    """What an evaluation keeps of a batch.
+
+    Attributes:
+        told: what the task's metrics are updated with.
+        rows: of each example its number, the answer, the truth, and what the answer was chosen from.
+    """
+
+    told: tuple[Any, ...]
+    rows: list[tuple[Any, ...]]
 
 
 class Head(nn.Module, ABC):
@@ -38,6 +50,18 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def predict(self, logits: Tensor) -> Tensor:
         """(B, C) -> the answers (B,)."""
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """(B, C) -> what the answers are chosen from, (B, C)."""
+        return logits.softmax(-1)
+
+    def answered(self, logits: Tensor, batch: dict) -> list[tuple[Any, ...]]:
+        """Of each example its number, the answer, and what it was chosen from."""
+        return in_rows(batch["index"], self.predict(logits), self.chances(logits))
+
+    def judged(self, logits: Tensor, batch: dict) -> Judged:
+        """The answers beside the truth."""
+        return beside_the_truth(self.predict(logits), self.chances(logits), batch)
 
     def penalty(self) -> Tensor | None:
         """What its parameters cost, added to an example's loss; None where they are free."""
@@ -66,6 +90,10 @@ class Score(Head):
 
     def predict(self, logits: Tensor) -> Tensor:
         return logits.squeeze(-1)
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """The score itself."""
+        return logits.detach().to(torch.float32)
 
 
 class SummaryHead(Head):
@@ -123,8 +151,21 @@ class Choice(Labels, SummaryHead):
 HEADS: dict[str, type[SummaryHead]] = {"classification": Classification, "regression": Regression, "choice": Choice}
 
 
-def answers(head: Head | None, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, C) -> the answers (B,), and (B, C) the probabilities of labels or of a probe's candidates, or a raw score."""
-    if isinstance(head, Score):
-        return head.predict(logits), logits.detach().to(torch.float32)
-    return logits.argmax(-1) if head is None else head.predict(logits), logits.softmax(-1)
+def in_rows(*columns: Tensor) -> list[tuple[Any, ...]]:
+    """Columns (B, ...) -> B rows of plain values."""
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def beside_the_truth(answers: Tensor, chances: Tensor, batch: dict) -> Judged:
+    """(B,) answers, (B, C) what they were chosen from -> what is kept of them."""
+    return Judged((answers, batch["labels"]), in_rows(batch["index"], answers, batch["labels"], chances))
+
+
+def likeliest(logits: Tensor, batch: dict) -> list[tuple[Any, ...]]:
+    """Where nothing is trained: see `Head.answered`, of scores (B, C) of candidates."""
+    return in_rows(batch["index"], logits.argmax(-1), logits.softmax(-1))
+
+
+def asked(logits: Tensor, batch: dict) -> Judged:
+    """Where nothing is trained: see `Head.judged`, of scores (B, C) of candidates."""
+    return beside_the_truth(logits.argmax(-1), logits.softmax(-1), batch)
