@@ -110,12 +110,15 @@ class Cost(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Count the first batch's forward pass once; a backward pass is twice as much."""
+        """Count the first batch's forward pass once; the backward pass of what is trained is twice as much."""
         if self.flops_per_token == 0 and isinstance(pl_module, LanguageModel):
             counter = FlopCounterMode(display=False)
             with torch.random.fork_rng(), torch.no_grad(), trainer.precision_plugin.forward_context(), counter:
                 pl_module.losses(batch)
-            self.flops_per_token = 3 * counter.get_total_flops() / len(batch["tokens"])
+            forward = trained = counter.get_total_flops()
+            if pl_module.transfer.frozen:
+                trained = sum(counter.get_flop_counts()[type(pl_module.head).__name__].values())
+            self.flops_per_token = (forward + 2 * trained) / len(batch["tokens"])
             self.since = time.perf_counter()
 
     def on_train_batch_end(

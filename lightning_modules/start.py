@@ -32,7 +32,7 @@ READERS = {  # of models that transformers has
     "lightning_modules.gpt.Gpt": openai_gpt.read,
 }
 CASE = "tokenizer_config.json"  # says whether a vocab.txt is cased
-SIZE = ("num_layers", "hidden_size", "size", "num_heads")
+SIZE = ("num_layers", "hidden_size", "size", "projection_size", "num_heads")
 NO_SHAPE = ("optimizer", "finetuning", "auxiliary_lm", "loss_normalization")  # constructor arguments of a training
 OTHER_NETWORK = ("lstm_size", "objective")  # of one size, but not the same model
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's answer before it counts as unreachable
@@ -63,7 +63,7 @@ class Start:
     @property
     def size(self) -> str:
         """Layers x width: "2x128"; of vectors their width."""
-        return "x".join(str(self.settings[name]) for name in SIZE[:3] if name in self.settings)
+        return "x".join(str(self.settings[name]) for name in SIZE[:4] if name in self.settings)
 
     @property
     def identity(self) -> str | None:

@@ -8,12 +8,14 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from datamodules.formats import Sentences
 from datamodules.task import Refused, Task
 from datamodules.tokenization import Vocabulary, WordPiece, save_tokenizer
 from lightning_modules.answering import load_model
 from lightning_modules.bert import Bert
+from lightning_modules.callbacks import Cost
 from lightning_modules.features import FeatureHead
 from lightning_modules.gpt import Gpt
 
@@ -164,6 +166,22 @@ def test_a_step_changes_the_head_and_not_the_encoder(kind: Any, vocabulary: Voca
     assert modes == [[True, False, False]] * 2
     assert {f"mix/input/layer_{n}" for n in range(4)} | {"mix/input/gamma"} <= set(trainer.callback_metrics)
     assert {"train/task", "train/mix_l2"} <= set(trainer.callback_metrics)
+
+
+def test_a_frozen_encoder_costs_its_forward_pass_alone(tmp_path: Path) -> None:
+    """Against the flops of the encoder, and of all, counted one by one."""
+    model, batch = bert(), batch_of(PAIR)
+    counted = {}
+    for name, run in {"all": lambda: model.losses(batch), "encoder": lambda: model.encode(batch, (0, 1, 2, 3))}.items():
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            run()
+        counted[name] = counter.get_total_flops()
+    cost = Cost()
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(accelerator="cpu", max_steps=1, enable_model_summary=False, default_root_dir=tmp_path, **quiet)
+    cost.on_train_batch_start(trainer, model, batch, 0)
+    expected = counted["encoder"] + 3 * (counted["all"] - counted["encoder"])
+    assert cost.flops_per_token * len(batch["tokens"]) == pytest.approx(expected)
 
 
 def test_dropout_is_of_training_alone() -> None:

@@ -25,8 +25,8 @@ from datamodules.windows import BLOCK, SHARED, CountedWindows, Windows
 from datamodules.words import Words
 from lightning_modules.networks.word_windows import Change
 from lightning_modules.replicas import Replicas
-from lightning_modules.row_descent import RowDescent
-from lightning_modules.word2vec import Word2Vec
+from lightning_modules.row_descent import RowDescent, Workers
+from lightning_modules.word2vec import Word2Vec, shared
 
 KINDS = [(a, loss) for a in ("skip_gram", "cbow") for loss in ("negative_sampling", "hierarchical_softmax")]
 WINDOW, SIZE = 3, 6
@@ -165,10 +165,10 @@ def test_a_row_changes_by_what_all_its_predictions_say_up_to_the_cap() -> None:
     rows, values = torch.tensor([0, 1, 1, 3]), torch.tensor([[1.0, 2], [3, 4], [5, 6], [8, 8]])
     change = Change(rows, values, torch.tensor([4.0, 6, 10, 0]))
     optimizer = RowDescent([table], 0.5, cap=8)
-    optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)]])
+    optimizer.step(lambda: [[[Change(rows, values.clone(), change.pairs)]]])
     expected = torch.tensor([[0.5, 1], [8 * 0.5 * 8 / 16, 10 * 0.5 * 8 / 16], [0, 0], [4, 4]])
     torch.testing.assert_close(table.data, expected)
-    optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(2)])
+    optimizer.step(lambda: [[[Change(rows, values.clone(), change.pairs)]] for _ in range(2)])
     torch.testing.assert_close(table.data, 3 * expected)  # nothing is left over of the counting
     assert optimizer.state_dict()["state"] == {}
 
@@ -181,11 +181,31 @@ def test_an_update_sees_the_one_before_it() -> None:
     assert len(parts) > 3
     assert sum(len(part["reach"]) for part in parts) == len(batch["reach"])
     tables = [(model.vectors.weight, model.outputs.weight) for model in (once, twice)]
-    RowDescent(tables[0], 0.1, 8).step(lambda: (once.changes(part) for part in once.parts(batch)))
+    RowDescent(tables[0], 0.1, 8).step(lambda: ([once.changes(part)] for part in once.parts(batch)))
     for part in parts:
-        RowDescent(tables[1], 0.1, 8).step(lambda part=part: [twice.changes(part)])
+        RowDescent(tables[1], 0.1, 8).step(lambda part=part: [[twice.changes(part)]])
     for one, other in zip(*tables, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("architecture", "loss"), KINDS)
+def test_several_workers_make_the_updates_of_one(architecture: str, loss: str) -> None:
+    """To the last digit, with a part that cannot be divided evenly; the cap counts what all of them predict."""
+    batch, _, vocabulary = batch_of(sentences(), architecture=architecture, loss=loss, sample=0.0)
+    tables = []
+    for number in (1, 2, 3):
+        model = model_of(vocabulary.size, architecture, loss, update=80).float()
+        optimizer = RowDescent([model.vectors.weight, model.outputs.weight], 0.1, 2)
+        optimizer.workers = Workers(number)
+        optimizer.step(
+            lambda model=model, workers=optimizer.workers: (
+                workers.each(model.changes, shared(part, workers.number)) for part in model.parts(batch)
+            )
+        )
+        tables.append([model.vectors.weight.detach(), model.outputs.weight.detach()])
+    for others in tables[1:]:
+        for one, other in zip(tables[0], others, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 # ---- what is read ----------------------------------------------------------------------------------------------------
