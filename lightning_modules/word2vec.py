@@ -61,7 +61,7 @@ class Word2Vec(LanguageModel):
         loss: str = "negative_sampling",
         cbow_gradient: str = "whole",
         update: int = 2048,
-        cap: float = 32,
+        cap: float = 64,
         sync: int = 16,
         dropout: float = 0.2,
     ) -> None:
