@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from datamodules.tagged import Words, where_tags_stand, words_of_lines
 from datamodules.task import OBJECTIVES, Task, one_of
 from datamodules.tokenization import Vocabulary
 from datamodules.words import in_words
@@ -121,6 +122,10 @@ class SequencePair:
         sequence = pack_pair(vocabulary, texts[0], texts[1] if len(texts) > 1 else None, example)
         return [replace(sequence, summary=len(sequence.tokens) - 1) if self.is_causal else sequence]
 
+    def margins(self, vocabulary: Vocabulary) -> tuple[int, int]:
+        """How many tokens stand before and after a single text."""
+        return 1, 1
+
     def choices(self, fields: list[np.ndarray]) -> list[list[np.ndarray]]:
         """The two texts of each choice, from a sentence, a beginning and its ends: the sentence, and a whole other."""
         sentence, beginning, *ends = fields
@@ -142,9 +147,16 @@ class SequencePair:
         batch["counts"] = {"task": len(examples)}
         return batch
 
+    def batch_of_words(self, vocabulary: Vocabulary, texts: Many[Words], task: Task) -> dict:
+        """Texts that come as words -> a batch, with where their tags stand."""
+        batch = self.batch(vocabulary, [[text.ids] for text in texts], task)
+        return where_tags_stand(vocabulary, batch, texts, self.margins(vocabulary), task)
+
     def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task) -> dict:
         """Raw texts, in the task's columns -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
+        if task.kind == "tags":
+            return self.batch_of_words(vocabulary, words_of_lines(tokenizer, [line for (line,) in examples]), task)
         return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)
 
 
@@ -166,6 +178,10 @@ class Sentences(SequencePair):
             if set(roles) <= set(vocabulary.specials):
                 return [[vocabulary.specials[role]] for role in roles]
         return [[], []]
+
+    def margins(self, vocabulary: Vocabulary) -> tuple[int, int]:
+        before, after = self.marks(vocabulary)
+        return len(before), len(after)
 
     def sequences(
         self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0

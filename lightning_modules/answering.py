@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from hydra.utils import get_class, instantiate
 
-from datamodules.task import Refused, Task
+from datamodules.task import Refused, Task, named
 from lightning_modules import encoder_io
 
 AT_ONCE = 64  # examples in a batch
@@ -94,5 +94,11 @@ def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | f
             batch = layout.batch_of_texts(tokenizer, texts[first : first + AT_ONCE], model.task)
             rows = model.predict_step(model.transfer_batch_to_device(batch, model.device, 0), 0)
             found += [answer for _, answer, _ in sorted(rows)]
-    names = model.task.labels
-    return [names[int(answer)] if names else float(answer) for answer in found]
+    return [in_words(model.task, answer) for answer in found]
+
+
+def in_words(task: Task, answer: Any) -> str | float:
+    """A label's name, those of a text's words with blanks between them, or a score."""
+    if isinstance(answer, list):
+        return " ".join(named(task.labels, number) for number in answer)
+    return task.labels[int(answer)] if task.labels else float(answer)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import lightning as L
@@ -118,10 +119,19 @@ def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]
     for part, numbers in parts.items():
         wanted = set(numbers)
         if chosen := [(prediction, label) for number, prediction, label, _ in rows if number in wanted]:
-            predictions, labels = (torch.tensor(column) for column in zip(*chosen, strict=True))
-            values = task_metrics(task, f"{name}/")(predictions, labels)  # of this call: every rank has all rows
-            found |= {f"{metric}/{part}": float(value) for metric, value in values.items()}
+            values = task_metrics(task, "")(*told(task, chosen))  # of this call: every rank has all rows
+            found |= {f"{name}/{metric}/{part}": float(values[metric]) for metric in task.metrics}
     return found
+
+
+def told(task: Task, rows: Sequence[tuple[Any, Any]]) -> list[torch.Tensor]:
+    """Predictions and labels of examples, or of examples' words, as the task's metrics are updated with them."""
+    columns = list(zip(*rows, strict=True))
+    if task.kind != "tags":
+        return [torch.tensor(column) for column in columns]
+    sizes = torch.tensor([len(words) for words in columns[0]])
+    words = [torch.tensor(list(chain.from_iterable(column))) for column in columns]
+    return [*words, torch.arange(len(sizes)).repeat_interleave(sizes)]
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:

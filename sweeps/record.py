@@ -11,7 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.glue_tasks import GlueTask
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
@@ -46,7 +45,9 @@ def versions() -> dict[str, str]:
 
 
 def is_collapsed(predictions: list) -> bool:
-    """A classifier that gives every example the same label has learned nothing (MRPC: accuracy 0.684)."""
+    """A classifier that gives every example, or word, the same label has learned nothing (MRPC: accuracy 0.684)."""
+    if predictions and isinstance(predictions[0], list):
+        predictions = [tag for words in predictions for tag in words if tag >= 0]
     return len(predictions) > 1 and len(set(predictions)) == 1
 
 
@@ -121,8 +122,8 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     name = "own files" if cfg.data.get("files") else name
     one_of_many = "task" in cfg.data or (cfg.data.source in GENERATED and data.task.kind != "pretraining")
     name = f"{name}/{data.task.name}" if one_of_many else name
-    if isinstance(data.task, GlueTask) and cfg.data.source not in GENERATED:
-        name = data.task.public_name
+    if cfg.data.source not in GENERATED:
+        name = getattr(data.task, "public_name", name)
     model = f"{cfg.model._target_.rpartition('.')[2]} {start.size}" if start.instead else choices["model"]
     return {"model": model, "data": name, "source": str(cfg.data.source)}
 
@@ -154,7 +155,8 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
 def write_predictions(folder: Path, data: Any, results: Results) -> None:
     """Per-example answers on the test sets, and the files for the GLUE server or SWAG's."""
     for name, rows in results.answers.items():
-        write_lines(folder / f"{(test_set := name.removeprefix('test_'))}.tsv", data.table(test_set, rows))
+        for file, lines in data.prediction_files(name.removeprefix("test_"), rows).items():
+            write_lines(folder / file, lines)
     for name, rows in results.unlabelled.items():
         file, lines = data.submission(name, [answer for _, answer, _ in rows])
         write_lines(folder / file, lines)
