@@ -1,4 +1,4 @@
-"""GLUE's nine tasks as nine rows of a table, SWAG and SICK as two more; the check of a data set's rows, and the tenth of train.
+"""GLUE's nine tasks as nine rows of a table, SWAG and SICK as two more; the check of rows, and the tenth of train.
 
 A task's validation set, whose labels are public, is our *test* set: what has to be chosen (learning rate, epochs) is
 chosen on a fixed tenth of train, `holdout_mask`.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from datamodules.task import Task
 from lightning_modules.chunks import Chunks
 from lightning_modules.head import Head, Judged
+from lightning_modules.networks.recurrent import BiLstm, read
 from lightning_modules.networks.transformer import initialise
 
 
@@ -61,6 +62,7 @@ class Tags(TagHead):
     def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
         """`pooler` is of heads that read one position; a word has no use for it."""
         super().__init__()
+        self.bilstm: BiLstm | None = None  # see `transfer.Transfer`
         self.chunks = Chunks(task.labels)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, task.num_labels)
@@ -68,4 +70,5 @@ class Tags(TagHead):
 
     def forward(self, layers: tuple[Tensor, ...], summary: Tensor, batch: dict) -> Tensor:
         """(N, D) top layer -> (K, C)."""
-        return self.linear(self.dropout(layers[-1][batch["tagged"]])).float()
+        top = layers[-1] if self.bilstm is None else read(self.bilstm.lstm, layers[-1], batch["runs"])
+        return self.linear(self.dropout(top[batch["tagged"]])).float()

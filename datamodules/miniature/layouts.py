@@ -1,4 +1,4 @@
-"""The miniature in the columns of data sets that are none of GLUE's: their splits, and how the rows of each are made."""
+"""The miniature in the columns of data sets that are none of GLUE's: their splits, and how their rows are made."""
 
 from collections.abc import Callable
 from typing import Any
