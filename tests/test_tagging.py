@@ -145,9 +145,9 @@ def with_tags(batch: dict) -> dict:
     return {**batch, "tags": torch.arange(len(batch["owner"])) % 3}
 
 
-def bert(vocabulary: Vocabulary, task: Task, layers: int = 2, **transfer: Any) -> Any:
+def bert(vocabulary: Vocabulary, task: Task, depth: int = 2, **transfer: Any) -> Any:
     torch.manual_seed(0)
-    sizes = {**SMALL, "num_layers": layers}
+    sizes = {**SMALL, "num_layers": depth}
     return Bert(OPTIMIZER, OPTIMIZER, vocabulary.size, **sizes).attach(task, transfer).eval()
 
 
