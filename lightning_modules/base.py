@@ -46,8 +46,7 @@ from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.frozen import Featured
-from lightning_modules.head import Head, asked, likeliest
-from lightning_modules.heads import HEADS
+from lightning_modules.heads import HEADS, Head, asked, likeliest
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
 from lightning_modules.optim import OptimizerSpec, build

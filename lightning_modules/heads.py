@@ -1,18 +1,46 @@
 """What stands on an encoder for a task: one head per kind of task.
 
-A head groups the sequences by the example that they belong to. Here the summary positions are read, in `features.py`
-all tokens. Shapes: S sequences, B examples, D width, C labels.
+A head reads an `Encoding` and a batch, groups the sequences by the example that they belong to, and answers one row
+per example. How it reads and how it answers are two classes: here the summary positions are read, in `features.py` all
+tokens. Shapes: S sequences, B examples, D width, C labels.
 """
 
 from dataclasses import replace
+from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.task import Task
-from lightning_modules.head import Head, Labels, Score
+from lightning_modules.head import Head, Judged, beside_the_truth, in_rows
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
 from lightning_modules.tags import Tags
+
+
+class Labels(Head):
+    """Cross-entropy over the task's labels, or an example's choices; the prediction is the likeliest one's number."""
+
+    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
+        return F.cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+
+class Score(Head):
+    """Mean squared error of a single score (STS-B)."""
+
+    def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
+        return F.mse_loss(logits.squeeze(-1), batch["labels"].to(logits.dtype), reduction="sum"), len(logits)
+
+    def predict(self, logits: Tensor) -> Tensor:
+        return logits.squeeze(-1)
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """The score itself."""
+        return logits.detach().to(torch.float32)
 
 
 class SummaryHead(Head):
@@ -73,3 +101,13 @@ HEADS: dict[str, type[SummaryHead] | type[Tags]] = {
     "choice": Choice,
     "tags": Tags,
 }
+
+
+def likeliest(logits: Tensor, batch: dict) -> list[tuple[Any, ...]]:
+    """Where nothing is trained: see `Head.answered`, of scores (B, C) of candidates."""
+    return in_rows(batch["index"], logits.argmax(-1), logits.softmax(-1))
+
+
+def asked(logits: Tensor, batch: dict) -> Judged:
+    """Where nothing is trained: see `Head.judged`, of scores (B, C) of candidates."""
+    return beside_the_truth(logits.argmax(-1), logits.softmax(-1), batch)
