@@ -154,7 +154,8 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
 def write_predictions(folder: Path, data: Any, results: Results) -> None:
     """Per-example answers on the test sets, and the files for the GLUE server or SWAG's."""
     for name, rows in results.answers.items():
-        write_lines(folder / f"{(test_set := name.removeprefix('test_'))}.tsv", data.table(test_set, rows))
+        for file, lines in data.prediction_files(name.removeprefix("test_"), rows).items():
+            write_lines(folder / file, lines)
     for name, rows in results.unlabelled.items():
         file, lines = data.submission(name, [answer for _, answer, _ in rows])
         write_lines(folder / file, lines)
