@@ -203,6 +203,10 @@ class Squad(TextDataModule):
         """What predictions/ has of a test set; see `squad_files`."""
         return squad_files.written(test_set, self.tests[0].split.rows, rows, self.task.may_lack)
 
+    def shown(self, test_set: str, rows: Sequence[Any]) -> list[squad_files.Shown]:
+        """Answers beside their questions, contexts and the truth, for people to read."""
+        return [squad_files.shown(self.tests[0].split.rows, row) for row in rows]
+
     def train_dataloader(self) -> BatchLoader:
         return self.train_loader(self.train)
 
@@ -211,3 +215,9 @@ class Squad(TextDataModule):
 
     def test_dataloader(self) -> list[EvaluationLoader]:
         return [self.eval_loader(test) for test in self.tests]
+
+
+if __name__ == "__main__":
+    from datamodules.squad_command import main
+
+    main()

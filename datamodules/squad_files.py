@@ -9,9 +9,9 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from datamodules.squad_text import Rows
+from datamodules.squad_text import Rows, place
 
 LARGEST = 1e9  # what stands for an infinite number, which JSON has not
 
@@ -39,6 +39,39 @@ def written(test_set: str, rows: Rows, answers: Sequence[Any], may_lack: bool) -
         odds = {rows.ids[answer.asked]: min(max(answer.margin, -LARGEST), LARGEST) for answer in answers}
         files[f"{test_set}.null_odds.json"] = in_json(odds)
     return files
+
+
+class Shown(NamedTuple):
+    """A question for people.
+
+    Attributes:
+        predicted: [from, to) of the context's characters; twice the same where it has no answer.
+        golds: the same of the gold answers.
+        answers: the gold answers' texts.
+    """
+
+    id: str
+    question: str
+    context: str
+    predicted: tuple[int, int]
+    golds: list[tuple[int, int]]
+    answers: list[str]
+    exact_match: float
+    f1: float
+
+    @property
+    def prediction(self) -> str:
+        return self.context[slice(*self.predicted)]
+
+
+def shown(rows: Rows, answer: Any) -> Shown:
+    """An `Answer` beside its question, its context and the truth."""
+    row = answer.asked
+    context, golds = rows.contexts[rows.of[row]], dict.fromkeys(rows.golds[row])
+    places = [found for text, at in golds if (found := place(context, text, at))]
+    told = list(dict.fromkeys(rows.answers(row)))
+    spans = ((answer.start, answer.stop), places, told)
+    return Shown(rows.ids[row], rows.questions[row], context, *spans, answer.exact_match, answer.f1)
 
 
 def in_json(content: dict[str, Any]) -> list[str]:
