@@ -112,9 +112,9 @@ class Cut:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, vocabulary: Vocabulary, texts: Sequence[str]) -> "Cut":
-        pieces, firsts, characters, counts, total = [], [], [], [0], 0
+        pieces, firsts, characters, counts, total, dtype = [], [], [], [0], 0, id_type(tokenizer)
         for text, encoding in encoded(tokenizer, texts):
-            ids = np.array(encoding.ids, dtype=id_type(tokenizer))
+            ids = np.array(encoding.ids, dtype=dtype)
             first = vocabulary.lexicon.spans(ids)[0] if vocabulary.has_words else np.arange(len(ids))
             pieces.append(ids)
             firsts.append(total + first)
