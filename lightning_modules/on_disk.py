@@ -49,7 +49,7 @@ class OnDisk(L.LightningModule):
         model = cls(**described["model"])
         model.text = described["text"]
         if "task" in described:
-            model.attach(Task(**described["task"]), described.get("transfer"))
+            model.attach(encoder_io.described_task(described["task"]), described.get("transfer"))
         encoder_io.load_tensors(model, directory)
         model.text["tokenizer"] = {**model.text.get("tokenizer", {}), "file": str(directory)}
         return model.eval()
