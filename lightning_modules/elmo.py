@@ -19,7 +19,7 @@ from datamodules.task import Refused, Task, real, whole
 from lightning_modules.base import Encoding, LanguageModel, Losses
 from lightning_modules.carried import Carried
 from lightning_modules.feature_heads import on_trained
-from lightning_modules.heads import Head
+from lightning_modules.head import Head
 from lightning_modules.networks.bilm import BiLm, both_ways, together
 from lightning_modules.networks.char_cnn import CharCnn
 from lightning_modules.networks.sampled_softmax import full_loss, sampled_loss

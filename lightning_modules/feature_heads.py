@@ -4,12 +4,14 @@ from typing import Any
 
 from datamodules.task import Refused, Task
 from lightning_modules.feature_labels import FeatureLabels, FeatureScore
+from lightning_modules.feature_spans import FeatureSpans
 from lightning_modules.features import FeatureHead, Features
 
-FEATURE_HEADS: dict[str, type[FeatureLabels | FeatureScore]] = {
+FEATURE_HEADS: dict[str, type[FeatureLabels | FeatureScore | FeatureSpans]] = {
     "classification": FeatureLabels,
     "regression": FeatureScore,
     "choice": FeatureLabels,
+    "span": FeatureSpans,
 }
 
 

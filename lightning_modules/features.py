@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from datamodules.task import Refused, one_of, real, whole
 from lightning_modules.frozen import of_text
-from lightning_modules.heads import Head
+from lightning_modules.head import Head
 from lightning_modules.layer_mix import CHOICES, LayerMix, chosen
 
 PLACES = ("input", "output")
