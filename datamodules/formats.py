@@ -4,6 +4,7 @@ Sequences travel ragged: end to end, sorted by length, without padding. Equal le
 attention is one dense call per length.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 
@@ -151,6 +152,18 @@ class SequencePair:
         """Raw texts, in the task's columns -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
         return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)
+
+    def batches_of_texts(
+        self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task, size: int
+    ) -> Iterator[dict]:
+        """The same in batches of `size`; of spans these are windows, and `asked` numbers the examples."""
+        if task.kind == "span":
+            from datamodules.squad_windows import batches_of_texts  # it is built on this file
+
+            yield from batches_of_texts(self, tokenizer, examples, task, size)
+        else:
+            for first in range(0, len(examples), size):
+                yield self.batch_of_texts(tokenizer, examples[first : first + size], task)
 
 
 class Sentences(SequencePair):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import datasets
 
 GLUE, SWAG = "nyu-mll/glue", "allenai/swag"
+SQUAD = {"rajpurkar/squad": "v1.1", "rajpurkar/squad_v2": "v2.0"}
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
 MINIATURE_SEED = 0
 
@@ -212,6 +213,8 @@ def _miniature_splits(table: _Table) -> list[str]:
     from datamodules import miniature
 
     size = GENERATED[table.source]
+    if table.repository in SQUAD:
+        return ["train", "validation"]
     if table.repository not in (GLUE, SWAG):
         return list(miniature.DOCUMENTS[size])
     task = _miniature_task(table)
@@ -233,6 +236,10 @@ def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
     from datamodules import miniature
 
     size = GENERATED[table.source]
+    if table.repository in SQUAD:
+        from datamodules.miniature.squad import squad
+
+        return datasets.Dataset.from_list(squad(split, MINIATURE_SEED, SQUAD[table.repository]))
     if table.repository in (GLUE, SWAG) and (task := _miniature_task(table)):
         return datasets.Dataset.from_list(miniature.glue(task, split, MINIATURE_SEED, size))
     texts = datasets.IterableDataset.from_generator(

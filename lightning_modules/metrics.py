@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
 
 from datamodules.task import Task
+from lightning_modules.span_scores import SpanScores
 
 
 class Matthews(tmc.MulticlassConfusionMatrix):
@@ -35,7 +36,12 @@ METRICS: dict[str, Callable[[Task], Metric]] = {
 
 
 def task_metrics(task: Task, prefix: str) -> MetricCollection:
-    """The task's metrics; `update(predictions, labels)` takes two (B,) tensors: label numbers, or scores."""
+    """The task's metrics; `update(predictions, labels)` takes two (B,) tensors: label numbers, or scores.
+
+    Of spans see `SpanScores`, which has all of them.
+    """
+    if task.kind == "span":
+        return MetricCollection({"span": SpanScores(task.may_lack)}, prefix=prefix, compute_groups=False)
     return MetricCollection({name: METRICS[name](task) for name in task.metrics}, prefix=prefix, compute_groups=False)
 
 

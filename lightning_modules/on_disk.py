@@ -57,6 +57,8 @@ class OnDisk(L.LightningModule):
     def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
         """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
 
+        Of (question, context) the answer as it stands in the context; empty where there is none.
+
         Only of a model directory, which knows how text was read.
 
         Raises:
