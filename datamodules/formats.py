@@ -7,7 +7,6 @@ attention is one dense call per length.
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -64,12 +63,18 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
         "choice": torch.tensor([sequences[i].choice for i in order]),
         "part": torch.tensor([sequences[i].part for i in order]),
         "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
-        "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
+        "runs": runs_of(np.array(lengths)),
         "max_length": lengths[-1],
         "num_examples": num_examples,
         "counts": {},
     }
     return Ragged(batch, order, dict(zip(order, starts.tolist(), strict=True)))
+
+
+def runs_of(lengths: np.ndarray) -> list[tuple[int, int]]:
+    """Of sequences that lie shortest first, how many have each length: [(count, length)]."""
+    values, counts = np.unique(lengths, return_counts=True)
+    return list(zip(counts.tolist(), values.tolist(), strict=True))
 
 
 def pack_pair(vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0) -> Sequence:
@@ -202,6 +207,8 @@ class Sentences(SequencePair):
         if before:
             is_text[offsets[:-1]] = is_text[offsets[1:] - 1] = False
         batch["text"] = torch.from_numpy(np.flatnonzero(is_text))
-        batch["text_runs"] = [(count, length - before - after) for count, length in batch["runs"]]
+        batch["text_runs"] = runs_of(lengths := batch["offsets"].diff().numpy() - before - after)
+        if task.kind == "span":
+            batch["part_runs"] = tuple(runs_of(lengths[batch["part"].numpy() == part]) for part in (0, 1))
         batch["counts"]["mix_l2"] = len(examples)
         return batch

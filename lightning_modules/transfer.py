@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.task import Refused, Task, one_of, real, whole
+from lightning_modules.feature_heads import on_frozen
 from lightning_modules.features import OPTIMIZER, Features
 from lightning_modules.heads import Head, SummaryHead
 from lightning_modules.networks.recurrent import BiLstm
@@ -80,7 +81,7 @@ class Transfer:
     def head(self, model: Any, task: Task) -> Head:
         """What answers a task on top of a model: its own head, or the one that reads its features."""
         if self.features is not None:
-            return self.features.head(model, task)
+            return on_frozen(model, task, self.features)
         head = model.make_head(task)
         if self.bilstm:
             if not isinstance(head, SummaryHead | Span):

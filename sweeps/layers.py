@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from datamodules.layer_cache import VERSION, LayerCache
 from datamodules.task import Refused, fingerprint
 from lightning_modules.base import LanguageModel
-from lightning_modules.features import FeatureHead, of_text
+from lightning_modules.features import FeatureHead
+from lightning_modules.frozen import of_text
 from lightning_modules.start import NO_SHAPE, Start
 
 CHUNK = 16  # batches after which what was computed is safe

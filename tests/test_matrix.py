@@ -363,7 +363,7 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
 
 CHOSEN = {  # by the tests of their groups, which see what was chosen
     f"{group}/{option}.yaml"
-    for group in ("data", "experiment", "logger", "model", "trainer", "transfer")
+    for group in ("data", "experiment", "logger", "model", "trainer", "transfer", "transfer/on")
     for option in options(group)
 }
 
@@ -376,6 +376,17 @@ def test_no_yaml_is_an_orphan(name: str) -> None:
     group, option = name.removesuffix(".yaml").rsplit("/", 1)
     compose(f"{group}={option}")
     assert HydraConfig.get().runtime.choices[group] == option
+
+
+@pytest.mark.parametrize("data", options("transfer/on"))
+def test_data_has_its_own_settings_of_features(data: str) -> None:
+    """They are chosen with the data, and a line of the command still wins."""
+    own = OmegaConf.load(CONF / f"transfer/on/{data}.yaml")
+    cfg = compose(*generated(data)[0], "transfer=features", "transfer.dropout=0.3")
+    assert OmegaConf.merge(cfg.transfer, own) == cfg.transfer
+    assert cfg.transfer.dropout == 0.3
+    other = compose(*generated("glue")[0], "transfer=features")
+    assert OmegaConf.merge(other.transfer, own) != other.transfer
 
 
 @pytest.mark.parametrize("kind", ["pretraining", "classification"])
