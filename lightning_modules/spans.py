@@ -128,6 +128,7 @@ def in_characters(
 
 
 NONE = float("-inf")  # the score of what is no candidate
+LARGEST = 1e30  # the score of what has an infinite one
 
 
 def best_score(row: Found) -> float:
@@ -152,8 +153,7 @@ def best_spans(
     column = torch.arange(logits.shape[1], device=logits.device)
     allowed = [(column >= part[:, :1]) & (column < part[:, 1:]) for part in (central, context)]
     scores = [
-        logits[..., side].double().nan_to_num(nan=NONE, neginf=NONE).masked_fill(~allowed[side], NONE)
-        for side in (0, 1)
+        logits[..., side].double().nan_to_num(NONE, LARGEST, NONE).masked_fill(~allowed[side], NONE) for side in (0, 1)
     ]
     kept = min(n_best, logits.shape[1])
     (begin, first), (end, last) = (part.topk(kept) for part in scores)
