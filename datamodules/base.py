@@ -70,7 +70,7 @@ class TextDataModule(L.LightningDataModule, ABC):
         return {}
 
     def prediction_files(self, test_set: str, rows: Sequence[tuple]) -> dict[str, list[str]]:
-        """What predictions/ has of a test set: names of files, and their lines."""
+        """What predictions/ has of a test set: the lines of each file, by name."""
         return {f"{test_set}.tsv": self.table(test_set, rows)}
 
     def table(self, test_set: str, rows: Sequence[tuple]) -> list[str]:

@@ -4,9 +4,9 @@ Sequences travel ragged: end to end, sorted by length, without padding. Equal le
 attention is one dense call per length.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -64,12 +64,18 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
         "choice": torch.tensor([sequences[i].choice for i in order]),
         "part": torch.tensor([sequences[i].part for i in order]),
         "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
-        "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
+        "runs": runs_of(np.array(lengths)),
         "max_length": lengths[-1],
         "num_examples": num_examples,
         "counts": {},
     }
     return Ragged(batch, order, dict(zip(order, starts.tolist(), strict=True)))
+
+
+def runs_of(lengths: np.ndarray) -> list[tuple[int, int]]:
+    """Of sequences that lie shortest first, how many have each length: [(count, length)]."""
+    values, counts = np.unique(lengths, return_counts=True)
+    return list(zip(counts.tolist(), values.tolist(), strict=True))
 
 
 def pack_pair(vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0) -> Sequence:
@@ -159,6 +165,18 @@ class SequencePair:
             return self.batch_of_words(vocabulary, words_of_lines(tokenizer, [line for (line,) in examples]), task)
         return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)
 
+    def batches_of_texts(
+        self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task, size: int
+    ) -> Iterator[dict]:
+        """The same in batches of `size`; of spans these are windows, and `asked` numbers the examples."""
+        if task.kind == "span":
+            from datamodules.squad_windows import batches_of_texts  # it is built on this file
+
+            yield from batches_of_texts(self, tokenizer, examples, task, size)
+        else:
+            for first in range(0, len(examples), size):
+                yield self.batch_of_texts(tokenizer, examples[first : first + size], task)
+
 
 class Sentences(SequencePair):
     """Each text of an example is a sequence by itself (transfer=features), between its vocabulary's own marks, if any.
@@ -205,6 +223,8 @@ class Sentences(SequencePair):
         if before:
             is_text[offsets[:-1]] = is_text[offsets[1:] - 1] = False
         batch["text"] = torch.from_numpy(np.flatnonzero(is_text))
-        batch["text_runs"] = [(count, length - before - after) for count, length in batch["runs"]]
+        batch["text_runs"] = runs_of(lengths := batch["offsets"].diff().numpy() - before - after)
+        if task.kind == "span":
+            batch["part_runs"] = tuple(runs_of(lengths[batch["part"].numpy() == part]) for part in (0, 1))
         batch["counts"]["mix_l2"] = len(examples)
         return batch

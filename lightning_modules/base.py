@@ -15,7 +15,8 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     tags (W,)  owner (W,)                           of all of these: the true tag, the example that each belongs to
     tagged_text (K,)                                of transfer=features: `tagged` as places in `text`
     text (n,)  text_runs                            of transfer=features: positions in (N,) of no mark, and their `runs`
-    layers (L, n, D)                                of these, what the frozen encoder makes of them, where that is kept
+    part_runs (text_runs, text_runs)                of windows: of their questions alone, and of their contexts
+    layers (L, n, D)                                of `text`, what the frozen encoder makes of it, where that is kept
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
     next_positions (M,)  next_labels (M,)           of causal language modelling: positions in (N,), what follows them

@@ -4,13 +4,15 @@ from typing import Any
 
 from datamodules.task import Refused, Task
 from lightning_modules.feature_labels import FeatureLabels, FeatureScore
+from lightning_modules.feature_spans import FeatureSpans
 from lightning_modules.feature_tags import FeatureTags
 from lightning_modules.features import FeatureHead, Features
 
-FEATURE_HEADS: dict[str, type[FeatureLabels | FeatureScore | FeatureTags]] = {
+FEATURE_HEADS: dict[str, type[FeatureLabels | FeatureScore | FeatureSpans | FeatureTags]] = {
     "classification": FeatureLabels,
     "regression": FeatureScore,
     "choice": FeatureLabels,
+    "span": FeatureSpans,
     "tags": FeatureTags,
 }
 

@@ -16,6 +16,7 @@ from datamodules.task import Task
 from lightning_modules.head import Head, Judged, beside_the_truth, in_rows
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
+from lightning_modules.spans import Span
 from lightning_modules.tags import Tags
 
 
@@ -95,10 +96,11 @@ class Choice(Labels, SummaryHead):
         return flat.index_add(0, places, scores).unflatten(0, (-1, self.choices)).float()
 
 
-HEADS: dict[str, type[SummaryHead] | type[Tags]] = {
+HEADS: dict[str, type[SummaryHead] | type[Span] | type[Tags]] = {
     "classification": Classification,
     "regression": Regression,
     "choice": Choice,
+    "span": Span,
     "tags": Tags,
 }
 

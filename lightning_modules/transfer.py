@@ -13,6 +13,7 @@ from lightning_modules.features import OPTIMIZER, Features
 from lightning_modules.heads import Head, SummaryHead
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.optim import OptimizerSpec
+from lightning_modules.spans import Span
 from lightning_modules.tags import Tags
 
 MODES = ("finetune", "features", "zero_shot")
@@ -84,7 +85,7 @@ class Transfer:
             return on_frozen(model, task, self.features)
         head = model.make_head(task)
         if self.bilstm:
-            if not isinstance(head, SummaryHead | Tags):
+            if not isinstance(head, SummaryHead | Span | Tags):
                 raise Refused(
                     f"transfer.bilstm=true is not possible: {type(model).__name__}'s head has its own; it may be false."
                 )

@@ -75,6 +75,9 @@ def layer_facts(start: Start, precision: str, model: LanguageModel, data: Any) -
         "settings": {key: value for key, value in model.hparams.items() if key not in NO_NUMBERS},
         "tokens": data.tokens_dir.name,  # the text's identity and the tokenizer's
         "max_length": data.max_length,
+        **(
+            {} if data.task.reading is None else {"windows": [data.task.reading.stride, data.task.reading.max_question]}
+        ),
         "format": model.text["format"],
         "precision": precision,
         "version": VERSION,

@@ -19,6 +19,7 @@ from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
+from sweeps.mistakes import show_mistakes
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
 from sweeps.word_tables import likeness
@@ -51,11 +52,17 @@ def is_collapsed(predictions: list) -> bool:
     return len(predictions) > 1 and len(set(predictions)) == 1
 
 
+def has_no_answers(data: Any, results: Results) -> bool:
+    """Whether every question was said to have no answer: the label of all, where answers are spans of a text."""
+    rows = [row for answers in results.answers.values() for row in answers]
+    return data.task.kind == "span" and len(rows) > 1 and all(row.start == row.stop for row in rows)
+
+
 def record(
     cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
 ) -> dict:
     """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
-    encoder_print, shown = start.fingerprint, {}
+    encoder_print, shown, mistakes = start.fingerprint, {}, []
     if trainer.is_global_zero:
         if data.task.kind == "pretraining":
             facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
@@ -67,6 +74,7 @@ def record(
             if data.task.trains:
                 model.save(run.directory / "model", data.tokenizer_file, start=start.words)
             write_predictions(run.directory / "predictions", data, results)
+            mistakes = show_mistakes(run.directory, data, results) if data.task.kind == "span" else []
         if data.task.kind in ("pretraining", WORD_VECTORS):
             shown = show(run.directory, model, data, results)
     summary = {
@@ -87,7 +95,7 @@ def record(
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
     summary |= shown
-    finish_logger(trainer, summary, run.directory)
+    finish_logger(trainer, {**summary, "mistakes": mistakes}, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
         if not cfg.keep_checkpoints:
@@ -148,7 +156,7 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
-        "collapsed": bool(data.task.labels) and is_collapsed(predictions),
+        "collapsed": (bool(data.task.labels) and is_collapsed(predictions)) or has_no_answers(data, results),
     }
 
 
