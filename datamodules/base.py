@@ -69,6 +69,10 @@ class TextDataModule(L.LightningDataModule, ABC):
         """Parts of a test set that are scored by themselves as well: their row numbers, by name."""
         return {}
 
+    def prediction_files(self, test_set: str, rows: Sequence[tuple]) -> dict[str, list[str]]:
+        """What predictions/ has of a test set: the lines of each file, by name."""
+        return {f"{test_set}.tsv": self.table(test_set, rows)}
+
     def table(self, test_set: str, rows: Sequence[tuple]) -> list[str]:
         """The lines of predictions/<test_set>.tsv: of each example its number, answer, label and probabilities."""
         head = ("index", "prediction", "label", *(f"p({label})" for label in self.task.labels or ["score"]))

@@ -30,25 +30,25 @@ def ceilings(source: str, task: Task, asked: Sequence[str]) -> dict[str, Any]:
     if source not in GENERATED:
         return {}
     from datamodules.miniature import WORLD
-    from datamodules.miniature.tasks import STANDS_FOR
+    from datamodules.miniature.tasks import stand_in
 
     kept = json.loads(FILE.read_text())
     assert (kept["world"], kept["seed"]) == (WORLD, MINIATURE_SEED), f"{FILE.name} is of another world"
-    ladders = kept["ladders"][STANDS_FOR.get(task.name, task.name)]
     if task.name == PROBES:
-        (name,) = task.test_sets
+        (name,), ladders = task.test_sets, kept["ladders"][PROBES]
         return {"ceilings": {f"test_{name}/{measure(task)}/{part}": ladders[part] for part in asked}}
-    return {"ceilings": {f"test_{name}/{measure(task)}": ladders[name] for name in asked}}
+    own = {name: stand_in(task.name, name) for name in asked}
+    return {"ceilings": {f"test_{name}/{measure(task)}": kept["ladders"][of][at] for name, (of, at) in own.items()}}
 
 
 def parts(source: str, task: str, split: str) -> dict[str, list[int]]:
     """Row numbers by the words that decide them: seen in the training set, or unseen there; empty for real data."""
     if source not in GENERATED:
         return {}
-    from datamodules.miniature.tasks import STANDS_FOR, made_rows
+    from datamodules.miniature.tasks import made_rows, stand_in
 
     found: dict[str, list[int]] = {"seen": [], "unseen": []}
-    for number, row in enumerate(made_rows(STANDS_FOR.get(task, task), split, MINIATURE_SEED, GENERATED[source])):
+    for number, row in enumerate(made_rows(*stand_in(task, split), MINIATURE_SEED, GENERATED[source])):
         found[row.tags["words"]].append(number)
     return found
 
@@ -60,7 +60,7 @@ def computed() -> Iterator[tuple[str, str, dict[str, float]]]:
     from datamodules.miniature.probes import CUES
     from datamodules.miniature.tasks import STANDS_FOR, TASKS
 
-    for task in (*TASKS, *STANDS_FOR.values()):
+    for task in dict.fromkeys((*TASKS, *STANDS_FOR.values())):
         for split in evaluation(task):
             yield task, split, rungs(task, split, MINIATURE_SEED)
     for cue in CUES:

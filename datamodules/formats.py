@@ -4,14 +4,15 @@ Sequences travel ragged: end to end, sorted by length, without padding. Equal le
 attention is one dense call per length.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from datamodules.tagged import Words, where_tags_stand, words_of_lines
 from datamodules.task import OBJECTIVES, Task, one_of
 from datamodules.tokenization import Vocabulary
 from datamodules.words import in_words
@@ -63,12 +64,18 @@ def ragged(sequences: Many[Sequence], num_examples: int) -> Ragged:
         "choice": torch.tensor([sequences[i].choice for i in order]),
         "part": torch.tensor([sequences[i].part for i in order]),
         "summary": torch.from_numpy(starts + np.array([sequences[i].summary for i in order])),
-        "runs": [(len(list(run)), length) for length, run in groupby(lengths)],
+        "runs": runs_of(np.array(lengths)),
         "max_length": lengths[-1],
         "num_examples": num_examples,
         "counts": {},
     }
     return Ragged(batch, order, dict(zip(order, starts.tolist(), strict=True)))
+
+
+def runs_of(lengths: np.ndarray) -> list[tuple[int, int]]:
+    """Of sequences that lie shortest first, how many have each length: [(count, length)]."""
+    values, counts = np.unique(lengths, return_counts=True)
+    return list(zip(counts.tolist(), values.tolist(), strict=True))
 
 
 def pack_pair(vocabulary: Vocabulary, a: np.ndarray, b: np.ndarray | None, example: int = 0) -> Sequence:
@@ -121,6 +128,10 @@ class SequencePair:
         sequence = pack_pair(vocabulary, texts[0], texts[1] if len(texts) > 1 else None, example)
         return [replace(sequence, summary=len(sequence.tokens) - 1) if self.is_causal else sequence]
 
+    def margins(self, vocabulary: Vocabulary) -> tuple[int, int]:
+        """How many tokens stand before and after a single text."""
+        return 1, 1
+
     def choices(self, fields: list[np.ndarray]) -> list[list[np.ndarray]]:
         """The two texts of each choice, from a sentence, a beginning and its ends: the sentence, and a whole other."""
         sentence, beginning, *ends = fields
@@ -142,10 +153,29 @@ class SequencePair:
         batch["counts"] = {"task": len(examples)}
         return batch
 
+    def batch_of_words(self, vocabulary: Vocabulary, texts: Many[Words], task: Task) -> dict:
+        """Texts that come as words -> a batch, with where their tags stand."""
+        batch = self.batch(vocabulary, [[text.ids] for text in texts], task)
+        return where_tags_stand(vocabulary, batch, texts, self.margins(vocabulary), task)
+
     def batch_of_texts(self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task) -> dict:
         """Raw texts, in the task's columns -> a batch."""
         vocabulary = Vocabulary.of(tokenizer)
+        if task.kind == "tags":
+            return self.batch_of_words(vocabulary, words_of_lines(tokenizer, [line for (line,) in examples]), task)
         return self.batch(vocabulary, [[vocabulary.ids(text) for text in example] for example in examples], task)
+
+    def batches_of_texts(
+        self, tokenizer: Tokenizer, examples: Many[tuple[str, ...]], task: Task, size: int
+    ) -> Iterator[dict]:
+        """The same in batches of `size`; of spans these are windows, and `asked` numbers the examples."""
+        if task.kind == "span":
+            from datamodules.squad_windows import batches_of_texts  # it is built on this file
+
+            yield from batches_of_texts(self, tokenizer, examples, task, size)
+        else:
+            for first in range(0, len(examples), size):
+                yield self.batch_of_texts(tokenizer, examples[first : first + size], task)
 
 
 class Sentences(SequencePair):
@@ -166,6 +196,10 @@ class Sentences(SequencePair):
             if set(roles) <= set(vocabulary.specials):
                 return [[vocabulary.specials[role]] for role in roles]
         return [[], []]
+
+    def margins(self, vocabulary: Vocabulary) -> tuple[int, int]:
+        before, after = self.marks(vocabulary)
+        return len(before), len(after)
 
     def sequences(
         self, vocabulary: Vocabulary, texts: list[np.ndarray], task: Task, example: int = 0
@@ -189,6 +223,8 @@ class Sentences(SequencePair):
         if before:
             is_text[offsets[:-1]] = is_text[offsets[1:] - 1] = False
         batch["text"] = torch.from_numpy(np.flatnonzero(is_text))
-        batch["text_runs"] = [(count, length - before - after) for count, length in batch["runs"]]
+        batch["text_runs"] = runs_of(lengths := batch["offsets"].diff().numpy() - before - after)
+        if task.kind == "span":
+            batch["part_runs"] = tuple(runs_of(lengths[batch["part"].numpy() == part]) for part in (0, 1))
         batch["counts"]["mix_l2"] = len(examples)
         return batch

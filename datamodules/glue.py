@@ -1,4 +1,4 @@
-"""GLUE (Wang et al. 2019) and SWAG: ten tasks, one data module; a task is a row of `glue_tasks.ALL_TASKS`.
+"""GLUE (Wang et al. 2019), SWAG and SICK: eleven tasks, one data module; a task is a row of `glue_tasks.ALL_TASKS`.
 
 The published validation sets are our test sets. What has to be chosen (the epoch, a learning rate) is chosen on a
 tenth of the training set, fixed by a hash of the text: `selection: holdout`. `selection: paper` chooses on the
@@ -30,8 +30,24 @@ COUNTED = "a whole number from {}, or null for all"
 SELECTIONS = {"holdout": "selected on a tenth of train", "paper": "selected on dev"}
 
 
+def some_of(rows: np.ndarray, wanted: int | None, seed: int, name: str) -> np.ndarray:
+    """`data.train_examples` of the rows to train on, in their order; of one seed, fewer are a part of more.
+
+    Raises:
+        Refused: when there are not so many.
+    """
+    if wanted is None:
+        return rows
+    if wanted > len(rows):
+        raise Refused(
+            f"data.train_examples={wanted} is not possible: {name} has {len(rows)} rows to train on; it may be "
+            f"{COUNTED.format(f'1 to {len(rows)}')}."
+        )
+    return np.sort(rows[generator(seed, 0, SUBSET).permutation(len(rows))[:wanted]])
+
+
 class Glue(TextDataModule):
-    """One task of GLUE, or SWAG.
+    """One task of GLUE, SWAG or SICK.
 
     Args:
         task: a key of ALL_TASKS.
@@ -156,15 +172,7 @@ class Glue(TextDataModule):
         """
         held = self.held_out()
         rows = np.arange(len(held)) if self.selection.endswith(SELECTIONS["paper"]) else np.flatnonzero(~held)
-        if self.train_examples is None:
-            return rows
-        if self.train_examples > len(rows):
-            raise Refused(
-                f"data.train_examples={self.train_examples} is not possible: {self.row.name} has {len(rows)} rows to "
-                f"train on; it may be {COUNTED.format(f'1 to {len(rows)}')}."
-            )
-        order = generator(self.seed, 0, SUBSET).permutation(len(rows))
-        return np.sort(rows[order[: self.train_examples]])
+        return some_of(rows, self.train_examples, self.seed, self.row.name)
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
@@ -181,7 +189,8 @@ class Glue(TextDataModule):
         self.tests = [examples(name) for name in self.row.test_sets]
         self.train = examples(self.row.train, self.training_rows())
         paper = self.selection.endswith(SELECTIONS["paper"])
-        self.val = self.tests[0] if paper else examples(self.row.train, np.flatnonzero(self.held_out()))
+        published = next(i for i, name in enumerate(self.row.test_sets) if name.startswith("validation"))
+        self.val = self.tests[published] if paper else examples(self.row.train, np.flatnonzero(self.held_out()))
         self.unlabelled = {one.name: examples(one.name) for one in self.server_sets}
         self.card = {
             "train": len(self.train),

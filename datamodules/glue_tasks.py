@@ -1,4 +1,4 @@
-"""GLUE's nine tasks as nine rows of a table, SWAG as one more; the check of a data set's rows, and the tenth of train.
+"""GLUE's nine tasks as nine rows of a table, SWAG and SICK as two more; the check of rows, and the tenth of train.
 
 A task's validation set, whose labels are public, is our *test* set: what has to be chosen (learning rate, epochs) is
 chosen on a fixed tenth of train, `holdout_mask`.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datamodules.sources import GLUE, SWAG
+from datamodules.sources import GLUE, SICK, SWAG
 from datamodules.task import Refused, Task, one_of
 
 if TYPE_CHECKING:
@@ -115,6 +115,15 @@ def _swag() -> GlueTask:
     return replace(task, kind="choice", repository=SWAG, config="regular")
 
 
+def _sick() -> GlueTask:
+    """Marelli et al. 2014: MNLI's three labels, on plain sentences. All of its labels are public.
+
+    Its two further sets are test sets here; the larger one, which the papers report, comes first.
+    """
+    task = _task("sick", "sentence_A sentence_B", "entailment neutral contradiction", "accuracy", "")
+    return replace(task, repository=SICK, config="default", server_sets=(), test_sets=("test", "validation"))
+
+
 _PAIR = "sentence1 sentence2"
 
 # Labels in the hub's order (Google's MNLI files have another); metrics as in BERT's Table 1, the headline first.
@@ -130,7 +139,7 @@ _ROWS = (
     _task("wnli", _PAIR, "not_entailment entailment", "accuracy", "WNLI.tsv"),
 )
 TASKS: dict[str, GlueTask] = {task.name: task for task in _ROWS}  # GLUE's nine
-ALL_TASKS = TASKS | {"swag": _swag()}
+ALL_TASKS = TASKS | {"swag": _swag(), "sick": _sick()}
 
 
 def task_of(name: str) -> GlueTask:

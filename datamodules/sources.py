@@ -20,7 +20,9 @@ from datamodules.text_files import mark_of
 if TYPE_CHECKING:
     import datasets
 
-GLUE, SWAG = "nyu-mll/glue", "allenai/swag"
+GLUE, SWAG, SICK = "nyu-mll/glue", "allenai/swag", "sick"
+CONLL = "eriktks/conll2003"
+SQUAD = {"rajpurkar/squad": "v1.1", "rajpurkar/squad_v2": "v2.0"}
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
 MINIATURE_SEED = 0
 
@@ -210,8 +212,13 @@ def _check_splits(table: _Table, wanted: Sequence[str]) -> None:
 
 def _miniature_splits(table: _Table) -> list[str]:
     from datamodules import miniature
+    from datamodules.miniature.layouts import LAYOUTS
 
     size = GENERATED[table.source]
+    if table.repository in LAYOUTS:
+        return list(LAYOUTS[table.repository](str(table.config), MINIATURE_SEED, size))
+    if table.repository in SQUAD:
+        return ["train", "validation"]
     if table.repository not in (GLUE, SWAG):
         return list(miniature.DOCUMENTS[size])
     task = _miniature_task(table)
@@ -231,8 +238,15 @@ def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
     import datasets
 
     from datamodules import miniature
+    from datamodules.miniature.layouts import LAYOUTS
 
     size = GENERATED[table.source]
+    if table.repository in LAYOUTS:
+        return datasets.Dataset.from_list(LAYOUTS[table.repository](str(table.config), MINIATURE_SEED, size)[split]())
+    if table.repository in SQUAD:
+        from datamodules.miniature.squad import squad
+
+        return datasets.Dataset.from_list(squad(split, MINIATURE_SEED, SQUAD[table.repository]))
     if table.repository in (GLUE, SWAG) and (task := _miniature_task(table)):
         return datasets.Dataset.from_list(miniature.glue(task, split, MINIATURE_SEED, size))
     texts = datasets.IterableDataset.from_generator(

@@ -64,6 +64,32 @@ def fingerprint(facts: dict, digits: int = 12) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:digits]
 
 
+def named(labels: Sequence[str], number: int) -> str:
+    """A word's tag; of a word without a prediction, -1, the one that says nothing of it."""
+    return labels[number] if number >= 0 else "O" if "O" in labels else "-"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a text is read for an answer that is a span of it; the numbers are those of BERT's release.
+
+    Attributes:
+        max_question: tokens of a question.
+        stride: tokens between the beginnings of a long text's windows.
+        n_best: candidates that are looked at.
+        max_answer_length: tokens of an answer.
+    """
+
+    max_question: int = 64
+    stride: int = 128
+    n_best: int = 20
+    max_answer_length: int = 30
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            whole(f"data.{name}", getattr(self, name))
+
+
 @dataclass(frozen=True)
 class Task:
     """What a model needs to know of a data set: nothing about files, columns or text.
@@ -71,7 +97,7 @@ class Task:
     Attributes:
         name: as the data set's publishers write it in lower case: "rte", "corpus".
         kind: "pretraining"; one of UNTRAINED, which ask a pre-trained model and train nothing; or what chooses a
-            head, "classification", "regression" or "choice" (`lightning_modules.heads.HEADS`).
+            head, "classification", "regression", "choice", "span" or "tags" (`lightning_modules.heads.HEADS`).
         num_labels: width of the classifier's output; 1 for a regression, 0 for pre-training.
         labels: label names in the order of their numbers (the hub's order).
         metrics: names in `lightning_modules.metrics.METRICS`, computed on every evaluation set.
@@ -81,6 +107,10 @@ class Task:
         columns: names of an example's texts, in the order in which a pair is read; none where it has no such texts. Of
             a choice: a sentence, the beginning of the next, and its possible ends.
         symmetric: whether a pair has no first and second: equal questions, similar sentences.
+        may_lack: whether an example may have no answer (SQuAD v2.0).
+        reading: of a span.
+        tagged_token: of tags, the token of a word at which its tag stands: "first", or "last" where a token has seen
+            nothing but what stands before it, so that the last one alone has seen the word.
     """
 
     name: str
@@ -93,6 +123,9 @@ class Task:
     max_length: int = 0
     columns: Sequence[str] = ()
     symmetric: bool = False
+    may_lack: bool = False
+    reading: Reading | None = None
+    tagged_token: str = "first"
 
     @property
     def trains(self) -> bool:

@@ -29,6 +29,7 @@ class Traversal(SequencePair):
     """
 
     def __init__(self, first_special: int) -> None:
+        super().__init__("ltr")  # sees to the left only
         first = whole("text.format.first_special", first_special)
         self.start, self.delimiter, self.extract = range(first, first + len(SPECIALS))
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from hydra.utils import get_class, instantiate
 
-from datamodules.task import Refused, Task
-from lightning_modules import encoder_io
+from datamodules.task import Refused, Task, named
+from lightning_modules import encoder_io, span_scores
 
 AT_ONCE = 64  # examples in a batch
 NO_TASK = "a pre-training has no task to answer"
@@ -80,19 +80,26 @@ def check_columns(task: Task, example: Sequence[str], where: str) -> None:
 
 
 def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
-    """The label names, or scores, that a fine-tuned model gives to raw texts; see `LanguageModel.predict`."""
+    """The label names, scores, or parts of them, that a model gives to raw texts; see `LanguageModel.predict`."""
     if model.head is None:
         raise Refused(f"this {type(model).__name__} has no task: predict needs the model/ directory of a transfer.")
     layout = instantiate(model.text["format"])
     tokenizer = instantiate(model.text["tokenizer"]).load()
-    texts = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
+    texts: list[tuple[str, ...]] = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
     for number, example in enumerate(texts, start=1):
         check_columns(model.task, example, f"example {number} has")
-    found: list[Any] = []
+    rows: list[Any] = []
     with torch.inference_mode():
-        for first in range(0, len(texts), AT_ONCE):
-            batch = layout.batch_of_texts(tokenizer, texts[first : first + AT_ONCE], model.task)
-            rows = model.predict_step(model.transfer_batch_to_device(batch, model.device, 0), 0)
-            found += [answer for _, answer, _ in sorted(rows)]
-    names = model.task.labels
-    return [names[int(answer)] if names else float(answer) for answer in found]
+        for batch in layout.batches_of_texts(tokenizer, texts, model.task, AT_ONCE):
+            rows += sorted(model.predict_step(model.transfer_batch_to_device(batch, model.device, 0), 0))
+    if model.task.kind == "span":
+        found = span_scores.answers(rows, model.task, float(model.head.threshold))
+        return [texts[one.asked][1][one.start : one.stop] for one in found]
+    return [in_words(model.task, answer) for _, answer, _ in rows]
+
+
+def in_words(task: Task, answer: Any) -> str | float:
+    """A label's name, those of a text's words with blanks between them, or a score."""
+    if isinstance(answer, list):
+        return " ".join(named(task.labels, number) for number in answer)
+    return task.labels[int(answer)] if task.labels else float(answer)

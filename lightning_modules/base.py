@@ -10,8 +10,13 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     runs [(count, length)]  max_length  num_examples       on the host
     counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
+    tagged (K,)  reached (K,)                       of tagged words: positions in (N,) of those that have a token, and
+                                                    which of the W words that are asked for these are
+    tags (W,)  owner (W,)                           of all of these: the true tag, the example that each belongs to
+    tagged_text (K,)                                of transfer=features: `tagged` as places in `text`
     text (n,)  text_runs                            of transfer=features: positions in (N,) of no mark, and their `runs`
-    layers (L, n, D)                                of these, what the frozen encoder makes of them, where that is kept
+    part_runs (text_runs, text_runs)                of windows: of their questions alone, and of their contexts
+    layers (L, n, D)                                of `text`, what the frozen encoder makes of it, where that is kept
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
     next_positions (M,)  next_labels (M,)           of causal language modelling: positions in (N,), what follows them
@@ -41,7 +46,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
-from lightning_modules.features import Featured
+from lightning_modules.frozen import Featured
 from lightning_modules.heads import HEADS, Head, asked, likeliest
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from datamodules.task import Refused, Task, real, whole
 from lightning_modules.base import Encoding, LanguageModel, Losses
 from lightning_modules.carried import Carried
-from lightning_modules.features import FEATURE_HEADS, Features
-from lightning_modules.heads import Head
+from lightning_modules.feature_heads import on_trained
+from lightning_modules.head import Head
 from lightning_modules.networks.bilm import BiLm, both_ways, together
 from lightning_modules.networks.char_cnn import CharCnn
 from lightning_modules.networks.sampled_softmax import full_loss, sampled_loss
@@ -119,23 +119,12 @@ class Elmo(LanguageModel):
 
     @property
     def layer_shape(self) -> tuple[int, int]:
-        """See `features.Featured`."""
+        """See `frozen.Featured`."""
         return self.hparams["num_layers"] + 1, 2 * self.width
 
     def make_head(self, task: Task) -> Head:
-        """The task network of transfer=features on the top layer, as wide as a direction; all of it is trained."""
-        features = Features(
-            "last",
-            gamma=False,
-            words="none",
-            layers_dropout=self.dropout.p,
-            rnn_size=self.width,
-            rnn_layers=1,
-            classifier_size=self.width,
-            dropout=self.dropout.p,
-        )
-        layers, width = self.layer_shape
-        return FEATURE_HEADS[task.kind](features, task, (layers - 1,), width, 0)
+        """See `on_trained`; as wide as a direction."""
+        return on_trained(self, task, self.width)
 
     # ---- pre-training ------------------------------------------------------------------------------------------------
 

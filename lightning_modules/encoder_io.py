@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from datamodules.task import Refused, Task
+from datamodules.task import Reading, Refused, Task
 
 DESCRIPTION, WEIGHTS, TOKENIZER = "encoder.yaml", "weights.safetensors", "tokenizer.json"
 
@@ -102,3 +102,9 @@ def describe_task(task: Task) -> dict:
     """A task as plain values for encoder.yaml."""
     fields = {name: value for name, value in asdict(task).items() if name in Task.__dataclass_fields__}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def described_task(fields: dict) -> Task:
+    """What `describe_task` has described."""
+    reading = fields.get("reading")
+    return Task(**{**fields, "reading": None if reading is None else Reading(**reading)})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import lightning as L
@@ -10,8 +11,10 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.task import WORD_VECTORS, Task
+from lightning_modules import span_scores
 from lightning_modules.base import LanguageModel
 from lightning_modules.metrics import task_metrics
+from lightning_modules.spans import SpanHead
 from lightning_modules.word_vectors import judge
 
 
@@ -31,7 +34,7 @@ class Results:
     Attributes:
         metrics: "<evaluation set>/<metric>" -> value, on a part of the set "<set>/<metric>/<part>"; "<set>/score" is
             the headline in percent.
-        answers: evaluation set -> rows of (row number, prediction, label, probabilities).
+        answers: evaluation set -> rows of (row number, prediction, label, probabilities); of spans, see `of_examples`.
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
         checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected, none where
             nothing is trained.
@@ -66,9 +69,12 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         trainer.validate(model, datamodule=data, verbose=False)
         model.threshold, found = best_threshold(model.task, gather(model.answers["val"]), model.threshold)
         metrics |= {"selection/score": found, "selection/threshold": model.threshold}
-    trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
+    settled = model.task.may_lack  # the threshold: on that epoch, which has been loaded for it
+    metrics |= settle(trainer, model, data, best) if settled else {}
+    path = None if settled else best or None
+    trainer.test(model, datamodule=data, ckpt_path=path, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
-    answers = {name: gather(rows) for name, rows in model.answers.items()}
+    answers = {name: of_examples(model, gather(rows)) for name, rows in model.answers.items()}
     for name, rows in answers.items():
         metrics |= by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
     unlabelled = {}
@@ -78,6 +84,23 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
     return Results(metrics, answers, unlabelled, "best" if best else "last" if model.task.trains else "none")
+
+
+def of_examples(model: LanguageModel, rows: list) -> list:
+    """Rows of all ranks, one an example: of spans those of an example's windows together, `span_scores.Answer`s."""
+    if model.task.kind != "span":
+        return rows
+    assert isinstance(model.head, SpanHead)
+    return span_scores.answers(rows, model.task, float(model.head.threshold))
+
+
+def settle(trainer: L.Trainer, model: LanguageModel, data: Any, best: str) -> dict[str, float]:
+    """Choose the threshold above which a question has no answer, on the selection set, and keep it in the head."""
+    trainer.validate(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
+    assert isinstance(model.head, SpanHead)
+    threshold, found = span_scores.best_threshold(of_examples(model, gather(model.answers["val"])))
+    model.head.threshold.fill_(threshold)
+    return {"selection/score": 100 * found, "selection/threshold": threshold}
 
 
 def of_words(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
@@ -114,14 +137,25 @@ def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]
         rows: see `Results.answers`.
         parts: row numbers of each part.
     """
+    if task.kind == "span":
+        return dict(span_scores.by_part(name, rows, parts))
     found = {}
     for part, numbers in parts.items():
         wanted = set(numbers)
         if chosen := [(prediction, label) for number, prediction, label, _ in rows if number in wanted]:
-            predictions, labels = (torch.tensor(column) for column in zip(*chosen, strict=True))
-            values = task_metrics(task, f"{name}/")(predictions, labels)  # of this call: every rank has all rows
-            found |= {f"{metric}/{part}": float(value) for metric, value in values.items()}
+            values = task_metrics(task, "")(*told(task, chosen))  # of this call: every rank has all rows
+            found |= {f"{name}/{metric}/{part}": float(values[metric]) for metric in task.metrics}
     return found
+
+
+def told(task: Task, rows: Sequence[tuple[Any, Any]]) -> list[torch.Tensor]:
+    """Predictions and labels of examples, or of examples' words, as the task's metrics are updated with them."""
+    columns = list(zip(*rows, strict=True))
+    if task.kind != "tags":
+        return [torch.tensor(column) for column in columns]
+    sizes = torch.tensor([len(words) for words in columns[0]])
+    words = [torch.tensor(list(chain.from_iterable(column))) for column in columns]
+    return [*words, torch.arange(len(sizes)).repeat_interleave(sizes)]
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:

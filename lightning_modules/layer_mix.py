@@ -2,10 +2,11 @@
 
     mix       gamma * sum_l softmax(w)_l h_l, with lambda * sum_l w_l^2 among the losses (the release; the paper has a
               norm of the weights): 1 is nearly an average, 0.001 lets the weights be what they like
-    average   the same of equal weights
+    mix4      the same of the last four layers (Devlin et al. 2019, Table 7)
+    average   the same of equal weights, of all
     last      the top layer
     <number>  this layer, 0 is the token layer
-    concat4   the last four side by side (Devlin et al. 2019, Table 7)
+    concat4   the last four side by side (as mix4)
 
 Shapes: L layers that are read, n tokens of text, D width.
 """
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 
 from datamodules.task import Refused
 
-CHOICES = ("last", "average", "mix", "concat4")
-CONCATENATED = 4
+CHOICES = ("last", "average", "mix", "mix4", "concat4")
+MIXES, OF_FOUR, FOUR = ("mix", "mix4"), ("mix4", "concat4"), 4
 
 
 def chosen(choice: str | int, total: int) -> tuple[int, ...]:
@@ -29,11 +30,11 @@ def chosen(choice: str | int, total: int) -> tuple[int, ...]:
         return tuple(range(total))
     if choice == "last":
         return (total - 1,)
-    if choice == "concat4" and total >= CONCATENATED:
-        return tuple(range(total - CONCATENATED, total))
+    if choice in OF_FOUR and total >= FOUR:
+        return tuple(range(total - FOUR, total))
     if isinstance(choice, int) and choice < total:
         return (choice,)
-    names = ", ".join(name for name in CHOICES if name != "concat4" or total >= CONCATENATED)
+    names = ", ".join(name for name in CHOICES if name not in OF_FOUR or total >= FOUR)
     raise Refused(
         f"transfer.layers={choice!r} is not possible: the model has {total} layers, the token layer among them; "
         f"it may be {names}, or a number from 0 to {total - 1}."
@@ -53,7 +54,7 @@ class LayerMix(nn.Module):
     def __init__(self, choice: str | int, layers: int, gamma: bool, dropout: float) -> None:
         super().__init__()
         self.choice = choice
-        self.weight = nn.Parameter(torch.zeros(layers)) if choice == "mix" else None
+        self.weight = nn.Parameter(torch.zeros(layers)) if choice in MIXES else None
         self.gamma = nn.Parameter(torch.ones(())) if gamma else None
         self.dropout = nn.Dropout(dropout)
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection, PearsonCorrCoef, SpearmanCorrCoef
 
 from datamodules.task import Task
+from lightning_modules.chunks import tag_metrics
+from lightning_modules.span_scores import SpanScores
 
 
 class Matthews(tmc.MulticlassConfusionMatrix):
@@ -35,8 +37,16 @@ METRICS: dict[str, Callable[[Task], Metric]] = {
 
 
 def task_metrics(task: Task, prefix: str) -> MetricCollection:
-    """The task's metrics; `update(predictions, labels)` takes two (B,) tensors: label numbers, or scores."""
-    return MetricCollection({name: METRICS[name](task) for name in task.metrics}, prefix=prefix, compute_groups=False)
+    """The task's metrics; `update(predictions, labels)` takes two (B,) tensors: label numbers, or scores.
+
+    Of spans see `SpanScores`, which has all of them; of tagged words `chunks.ChunkScores.update`.
+    """
+    made: dict[str, Metric | MetricCollection] = {}
+    if task.kind == "span":
+        made["span"] = SpanScores(task.may_lack)
+    else:
+        made |= tag_metrics(task) if task.kind == "tags" else {name: METRICS[name](task) for name in task.metrics}
+    return MetricCollection(made, prefix=prefix, compute_groups=False)
 
 
 class Mean(Metric):

@@ -10,22 +10,19 @@ Shapes: N words of all sequences, M that are asked for, C = n - 1 words before e
 V vocabulary.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from datamodules.task import Task, one_of, whole
-from lightning_modules.base import Encoding, LanguageModel, Losses
-from lightning_modules.features import FEATURE_HEADS, Features
-from lightning_modules.heads import Head
+from datamodules.task import one_of, whole
+from lightning_modules.base import Losses
 from lightning_modules.networks.sampled_softmax import full_loss, sampled_loss
 from lightning_modules.shape import check_dropout
+from lightning_modules.word_table import WordTable
 
 INIT_STD = 0.1  # of vectors, of which the paper says no more than that they are random; from 1 on they learn later
 
 
-class Nnlm(LanguageModel):
+class Nnlm(WordTable):
     """A feed-forward language model of any size.
 
     Args:
@@ -63,30 +60,6 @@ class Nnlm(LanguageModel):
         nn.init.normal_(self.vectors.weight, std=INIT_STD)
         self.hidden = nn.Linear(context * size, hidden_size)
         self.output = nn.Linear(hidden_size + context * size * self.direct, vocab_size)  # [U W] and b
-
-    def encode(self, batch: dict, layers: Sequence[int] = (-1,)) -> Encoding:
-        """One layer, the words' vectors."""
-        return Encoding((self.vectors(batch["tokens"]),), batch["summary"])
-
-    @property
-    def layer_shape(self) -> tuple[int, int]:
-        """See `features.Featured`."""
-        return 1, self.hparams["size"]
-
-    def make_head(self, task: Task) -> Head:
-        """transfer=finetune: the task network of transfer=features on the vectors; all of it is trained."""
-        size, dropout = self.hparams["size"], self.hparams["dropout"]
-        features = Features(
-            "last",
-            gamma=False,
-            words="none",
-            layers_dropout=dropout,
-            rnn_size=size,
-            rnn_layers=1,
-            classifier_size=size,
-            dropout=dropout,
-        )
-        return FEATURE_HEADS[task.kind](features, task, (0,), size, 0)
 
     # ---- pre-training ------------------------------------------------------------------------------------------------
 

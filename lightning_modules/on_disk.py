@@ -49,13 +49,15 @@ class OnDisk(L.LightningModule):
         model = cls(**described["model"])
         model.text = described["text"]
         if "task" in described:
-            model.attach(Task(**described["task"]), described.get("transfer"))
+            model.attach(encoder_io.described_task(described["task"]), described.get("transfer"))
         encoder_io.load_tensors(model, directory)
         model.text["tokenizer"] = {**model.text.get("tokenizer", {}), "file": str(directory)}
         return model.eval()
 
     def predict(self, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
         """Answer raw texts: each example a text, or a pair of texts. Returns label names, or scores.
+
+        Of (question, context) the answer as it stands in the context; empty where there is none.
 
         Only of a model directory, which knows how text was read.
 

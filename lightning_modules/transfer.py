@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.task import Refused, Task, one_of, real, whole
+from lightning_modules.feature_heads import on_frozen
 from lightning_modules.features import OPTIMIZER, Features
 from lightning_modules.heads import Head, SummaryHead
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.optim import OptimizerSpec
+from lightning_modules.spans import Span
+from lightning_modules.tags import Tags
 
 MODES = ("finetune", "features", "zero_shot")
 LAYOUT = "format"  # the data's part of the node
@@ -79,10 +82,10 @@ class Transfer:
     def head(self, model: Any, task: Task) -> Head:
         """What answers a task on top of a model: its own head, or the one that reads its features."""
         if self.features is not None:
-            return self.features.head(model, task)
+            return on_frozen(model, task, self.features)
         head = model.make_head(task)
         if self.bilstm:
-            if not isinstance(head, SummaryHead):
+            if not isinstance(head, SummaryHead | Span | Tags):
                 raise Refused(
                     f"transfer.bilstm=true is not possible: {type(model).__name__}'s head has its own; it may be false."
                 )

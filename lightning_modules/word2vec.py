@@ -10,21 +10,21 @@ Under DDP every process trains on its own share of the text; now and then the ta
 Shapes: V words, D width, B blocks of L centres among J words, N noise words (datamodules/windows.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from datamodules.task import Refused, Task, one_of, real, whole
-from lightning_modules.base import Encoding, LanguageModel, Losses
-from lightning_modules.features import FEATURE_HEADS, Features
-from lightning_modules.heads import Head
+from lightning_modules.base import Losses
 from lightning_modules.networks import word_windows
 from lightning_modules.networks.word_windows import Asked, Change
 from lightning_modules.optim import SCHEDULES
 from lightning_modules.replicas import Replicas
 from lightning_modules.row_descent import RowDescent, Workers
+from lightning_modules.shape import check_dropout
+from lightning_modules.word_table import WordTable
 
 ARCHITECTURES = ("skip_gram", "cbow")
 LOSSES = ("negative_sampling", "hierarchical_softmax")
@@ -32,7 +32,7 @@ CBOW_GRADIENTS = ("whole", "shared")
 BLOCKWISE = ("around", "sentences", "reach", "negatives", "ways")  # keys of a batch with a row for each block
 
 
-class Word2Vec(LanguageModel):
+class Word2Vec(WordTable):
     """word2vec of any size.
 
     Args:
@@ -74,7 +74,7 @@ class Word2Vec(LanguageModel):
         one_of("model.loss", loss, LOSSES)
         one_of("model.cbow_gradient", cbow_gradient, CBOW_GRADIENTS)
         real("model.cap", cap, "a number above 0", lambda number: number > 0)
-        real("model.dropout", dropout, "from 0 to below 1", lambda share: 0 <= share < 1)
+        check_dropout(dropout, 0.0)
         self.save_hyperparameters(logger=False)
         self.vectors, self.outputs = nn.Embedding(vocab_size, size), nn.Embedding(vocab_size, size)
         nn.init.uniform_(self.vectors.weight, -0.5 / size, 0.5 / size)
@@ -86,30 +86,6 @@ class Word2Vec(LanguageModel):
         super().attach(task, transfer)
         self.automatic_optimization = task.kind != "pretraining"
         return self
-
-    def encode(self, batch: dict, layers: Sequence[int] = (-1,)) -> Encoding:
-        """One layer, the words' vectors."""
-        return Encoding((self.vectors(batch["tokens"]),), batch["summary"])
-
-    @property
-    def layer_shape(self) -> tuple[int, int]:
-        """See `features.Featured`."""
-        return 1, self.hparams["size"]
-
-    def make_head(self, task: Task) -> Head:
-        """transfer=finetune: the task network of transfer=features on the vectors; all of it is trained."""
-        size, dropout = self.hparams["size"], self.hparams["dropout"]
-        features = Features(
-            "last",
-            gamma=False,
-            words="none",
-            layers_dropout=dropout,
-            rnn_size=size,
-            rnn_layers=1,
-            classifier_size=size,
-            dropout=dropout,
-        )
-        return FEATURE_HEADS[task.kind](features, task, (0,), size, 0)
 
     # ---- what is minimised -------------------------------------------------------------------------------------------
 

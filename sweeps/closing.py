@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.ladders import ladders, probe_table, result
+from sweeps.mistakes import PAGE
 from sweeps.settings import typed
 from sweeps.word_tables import WORDS, nearest_words, word_table
 
@@ -59,6 +60,8 @@ def closing_words(summary: dict[str, Any], directory: Path) -> str:
         lines.append(f"attention: {directory}/attention ({len(summary['attention'])} pictures)")
     if "projection" in summary:
         lines.append(f"words in two dimensions: {directory}/{summary['projection']}")
+    if (directory / PAGE).is_file():
+        lines.append(f"mistakes to read: {directory}/{PAGE}")
     if (directory / "encoder").is_dir():
         lines.append(f"encoder: {directory}/encoder (use it: {typed('init_from', f'{directory}/encoder')})")
     return "\n".join(lines)

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from datamodules.layer_cache import VERSION, LayerCache
 from datamodules.task import Refused, fingerprint
 from lightning_modules.base import LanguageModel
-from lightning_modules.features import FeatureHead, of_text
+from lightning_modules.features import FeatureHead
+from lightning_modules.frozen import of_text
 from lightning_modules.start import NO_SHAPE, Start
 
 CHUNK = 16  # batches after which what was computed is safe
@@ -74,6 +75,9 @@ def layer_facts(start: Start, precision: str, model: LanguageModel, data: Any) -
         "settings": {key: value for key, value in model.hparams.items() if key not in NO_NUMBERS},
         "tokens": data.tokens_dir.name,  # the text's identity and the tokenizer's
         "max_length": data.max_length,
+        **(
+            {} if data.task.reading is None else {"windows": [data.task.reading.stride, data.task.reading.max_question]}
+        ),
         "format": model.text["format"],
         "precision": precision,
         "version": VERSION,

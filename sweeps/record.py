@@ -11,7 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.glue_tasks import GlueTask
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
@@ -20,6 +19,7 @@ from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
+from sweeps.mistakes import show_mistakes
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
 from sweeps.word_tables import likeness
@@ -46,15 +46,23 @@ def versions() -> dict[str, str]:
 
 
 def is_collapsed(predictions: list) -> bool:
-    """A classifier that gives every example the same label has learned nothing (MRPC: accuracy 0.684)."""
+    """A classifier that gives every example, or word, the same label has learned nothing (MRPC: accuracy 0.684)."""
+    if predictions and isinstance(predictions[0], list):
+        predictions = [tag for words in predictions for tag in words if tag >= 0]
     return len(predictions) > 1 and len(set(predictions)) == 1
+
+
+def has_no_answers(data: Any, results: Results) -> bool:
+    """Whether every question was said to have no answer: the label of all, where answers are spans of a text."""
+    rows = [row for answers in results.answers.values() for row in answers]
+    return data.task.kind == "span" and len(rows) > 1 and all(row.start == row.stop for row in rows)
 
 
 def record(
     cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
 ) -> dict:
     """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
-    encoder_print, shown = start.fingerprint, {}
+    encoder_print, shown, mistakes = start.fingerprint, {}, []
     if trainer.is_global_zero:
         if data.task.kind == "pretraining":
             facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
@@ -66,6 +74,7 @@ def record(
             if data.task.trains:
                 model.save(run.directory / "model", data.tokenizer_file, start=start.words)
             write_predictions(run.directory / "predictions", data, results)
+            mistakes = show_mistakes(run.directory, data, results) if data.task.kind == "span" else []
         if data.task.kind in ("pretraining", WORD_VECTORS):
             shown = show(run.directory, model, data, results)
     summary = {
@@ -86,7 +95,7 @@ def record(
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
     summary |= shown
-    finish_logger(trainer, summary, run.directory)
+    finish_logger(trainer, {**summary, "mistakes": mistakes}, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
         if not cfg.keep_checkpoints:
@@ -121,8 +130,8 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     name = "own files" if cfg.data.get("files") else name
     one_of_many = "task" in cfg.data or (cfg.data.source in GENERATED and data.task.kind != "pretraining")
     name = f"{name}/{data.task.name}" if one_of_many else name
-    if isinstance(data.task, GlueTask) and cfg.data.source not in GENERATED:
-        name = data.task.public_name
+    if cfg.data.source not in GENERATED:
+        name = getattr(data.task, "public_name", name)
     model = f"{cfg.model._target_.rpartition('.')[2]} {start.size}" if start.instead else choices["model"]
     return {"model": model, "data": name, "source": str(cfg.data.source)}
 
@@ -147,14 +156,15 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
-        "collapsed": bool(data.task.labels) and is_collapsed(predictions),
+        "collapsed": (bool(data.task.labels) and is_collapsed(predictions)) or has_no_answers(data, results),
     }
 
 
 def write_predictions(folder: Path, data: Any, results: Results) -> None:
     """Per-example answers on the test sets, and the files for the GLUE server or SWAG's."""
     for name, rows in results.answers.items():
-        write_lines(folder / f"{(test_set := name.removeprefix('test_'))}.tsv", data.table(test_set, rows))
+        for file, lines in data.prediction_files(name.removeprefix("test_"), rows).items():
+            write_lines(folder / file, lines)
     for name, rows in results.unlabelled.items():
         file, lines = data.submission(name, [answer for _, answer, _ in rows])
         write_lines(folder / file, lines)

@@ -27,7 +27,7 @@ from sweeps.words import bench_of, show_words
 
 SAMPLES, PROMPT, CONTINUATION = 4, 16, 32  # texts, tokens of each, tokens after it
 TEMPERATURE = 1.0  # the distribution that the loss measures
-TABLES = ("samples", "neighbours", "nearest")
+TABLES = ("samples", "neighbours", "nearest", "mistakes")
 SENTENCES, SHORTEST, LONGEST = 3, 8, 24  # sentences, tokens of each
 
 

@@ -24,6 +24,8 @@ CPU = ("trainer.accelerator=cpu", "trainer.enable_progress_bar=false", "logger=c
 GENERATED: dict[str, list[tuple[str, ...]]] = {
     "corpus": [("data.corpus=miniature",)],
     "glue": [(f"data.task={task}",) for task in miniature.TASKS],
+    "squad": [("data.max_length=128",)],  # of models as small as this text
+    "squad_v2": [("data.max_length=128",)],
 }
 
 

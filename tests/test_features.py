@@ -16,7 +16,7 @@ from datamodules.tokenization import Vocabulary, WordPiece, save_tokenizer
 from lightning_modules.answering import load_model
 from lightning_modules.bert import Bert
 from lightning_modules.callbacks import Cost
-from lightning_modules.features import FeatureHead
+from lightning_modules.feature_labels import OfTexts
 from lightning_modules.gpt import Gpt
 
 V = 61
@@ -56,8 +56,8 @@ def batch_of(task: Task, vocabulary: Vocabulary = MARKED) -> dict:
     return {**batch, "labels": labels.float() + 0.5 if task.kind == "regression" else labels}
 
 
-def head_of(model: Any) -> FeatureHead:
-    assert isinstance(model.head, FeatureHead)
+def head_of(model: Any) -> OfTexts:
+    assert isinstance(model.head, OfTexts)
     return model.head
 
 

@@ -73,13 +73,13 @@ def test_the_nine_tasks() -> None:
 def test_the_diagnostic_set_is_no_task_and_the_refusal_says_who_predicts_it() -> None:
     assert [task_of(name) for name in NAMES] == list(TASKS.values())
     with pytest.raises(
-        Refused, match=r"^data\.task='ax' .* data\.task=mnli predicts it .*cola, sst2, .* wnli, swag\.$"
+        Refused, match=r"^data\.task='ax' .* data\.task=mnli predicts it .*cola, sst2, .* wnli, swag, sick\.$"
     ):
         task_of("ax")
     for other in ("squad", "", None, ["ax"]):
         with pytest.raises(Refused) as caught:
             task_of(other)  # pyright: ignore[reportArgumentType]
-        assert str(caught.value) == f"data.task={other!r} is not possible: it may be {', '.join(NAMES)}, swag."
+        assert str(caught.value) == f"data.task={other!r} is not possible: it may be {', '.join(NAMES)}, swag, sick."
 
 
 @needs_glue

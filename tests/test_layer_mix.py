@@ -27,7 +27,7 @@ ALL = (0, 1, 2, 3, 4)
 
 @pytest.mark.parametrize(
     ("choice", "layers"),
-    [("mix", ALL), ("average", ALL), ("last", (4,)), (0, (0,)), (3, (3,)), ("concat4", ALL[1:])],
+    [("mix", ALL), ("average", ALL), ("last", (4,)), (0, (0,)), (3, (3,)), ("concat4", ALL[1:]), ("mix4", ALL[1:])],
 )
 def test_the_layers_that_a_choice_reads(choice: Any, layers: tuple[int, ...]) -> None:
     assert chosen(choice, 5) == layers
@@ -72,7 +72,7 @@ def test_it_begins_as_the_average_and_the_release_s_shift_changes_nothing() -> N
     torch.testing.assert_close(shifted(LAYERS), module(LAYERS))
 
 
-@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice != "mix"] + [2])
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if not choice.startswith("mix")] + [2])
 def test_other_choices_have_no_weights(choice: Any) -> None:
     layers = LAYERS[list(chosen(choice, 5))]
     module = mix(choice, len(layers))
@@ -88,6 +88,15 @@ def test_other_choices_have_no_weights(choice: Any) -> None:
     assert list(mix(choice, len(layers), gamma=False).parameters()) == []
     nn.init.constant_(next(module.parameters()), 3.0)
     torch.testing.assert_close(module(layers), 3 * expected[choice])
+
+
+def test_a_mix_of_the_last_four_is_that_of_four_layers() -> None:
+    four, others = mix("mix4", 4), mix("mix", 4)
+    for module in (four, others):
+        assert module.weight is not None
+        nn.init.constant_(module.weight[1:2], 2.0)
+    torch.testing.assert_close(four(LAYERS[1:]), others(LAYERS[1:]))
+    assert four.penalty() == others.penalty()
 
 
 def test_dropout_is_of_training_alone() -> None:

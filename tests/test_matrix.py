@@ -105,8 +105,9 @@ README = (CONF.parent / "README.md").read_text()
 MINIATURES = [name for name in options("model") if name.endswith("_miniature")]
 DATA = [cell for data in options("data") for cell in generated(data)]
 
-# Tasks of GLUE that are as others for a model, and differ in their rows: tried on the first model alone.
-ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli"}
+# Tasks that are as others for a model, and differ in their rows: tried on the first model alone.
+ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli", "sick": "mnli"}
+ALIKE |= {"pos": "ner", "roles": "ner", "senses": "ner"}
 # For a further shape of the same model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
 SAME_SHAPE = {**ALIKE, "sst2": "cola", "mrpc": "stsb"}
 # A size changes numbers alone: a model's smallest stands for it but in one task for each yaml of data.
@@ -115,7 +116,7 @@ SAME_SIZE = {**SAME_SHAPE, "cola": "mnli", "stsb": "mnli"}
 
 def without(data: tuple[str, ...], alike: Collection[str]) -> bool:
     """Whether this data is none of those tasks."""
-    return not {f"data.task={task}" for task in alike} & set(data)
+    return not {f"{key}={task}" for key in ("data", "data.task") for task in alike} & set(data)
 
 
 CELLS = [
@@ -145,6 +146,8 @@ def construct(cfg: DictConfig) -> tuple[TextDataModule, LanguageModel]:
 def is_asked(cfg: DictConfig) -> bool:
     """Whether zero_shot can put this data to a model: all that is no task, and the tasks of Figure 2's kind."""
     both_sides = "masking" in cfg.text.objective or "window" in cfg.text.objective
+    if cfg.data._target_ == "datamodules.squad.Squad":  # spans are no candidates
+        return False
     return cfg.data.get("task") in (None, "sst2", "swag", *(() if both_sides else ("cola",)))
 
 
@@ -363,7 +366,7 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
 
 CHOSEN = {  # by the tests of their groups, which see what was chosen
     f"{group}/{option}.yaml"
-    for group in ("data", "experiment", "logger", "model", "trainer", "transfer")
+    for group in ("data", "experiment", "logger", "model", "trainer", "transfer", "transfer/on")
     for option in options(group)
 }
 
@@ -376,6 +379,17 @@ def test_no_yaml_is_an_orphan(name: str) -> None:
     group, option = name.removesuffix(".yaml").rsplit("/", 1)
     compose(f"{group}={option}")
     assert HydraConfig.get().runtime.choices[group] == option
+
+
+@pytest.mark.parametrize("data", options("transfer/on"))
+def test_data_has_its_own_settings_of_features(data: str) -> None:
+    """They are chosen with the data, and a line of the command still wins."""
+    own = OmegaConf.load(CONF / f"transfer/on/{data}.yaml")
+    cfg = compose(*generated(data)[0], "transfer=features", "transfer.dropout=0.3")
+    assert OmegaConf.merge(cfg.transfer, own) == cfg.transfer
+    assert cfg.transfer.dropout == 0.3
+    other = compose(*generated("glue")[0], "transfer=features")
+    assert OmegaConf.merge(other.transfer, own) != other.transfer
 
 
 @pytest.mark.parametrize("kind", ["pretraining", "classification"])

@@ -117,7 +117,7 @@ def test_a_batch_keeps_each_choices_score_in_its_place(which: int) -> None:
 
 
 def test_swag_is_none_of_glues_nine() -> None:
-    assert list(ALL_TASKS) == [*TASKS, "swag"]
+    assert list(ALL_TASKS) == [*TASKS, "swag", "sick"]
     assert len(TASKS) == 9
     assert (SWAG.kind, SWAG.num_labels, list(SWAG.labels)) == ("choice", 4, ENDINGS)
     assert list(SWAG.columns) == ["sent1", "sent2", *ENDINGS]

@@ -27,6 +27,7 @@ from datamodules.task import one_of
 ROWS = {"train": 2000, "validation": 1000}
 NAMES_BY_PART, TOWNS_BY_PART = by_part(list(PEOPLE)), by_part(TOWNS)
 TWOFOLD_BY_PART = {part: [n.one for n in NOUNS.values() if len(n.kinds) == 2 and n.part == part] for part in PARTS}
+SENSES = sorted({kind for noun in NOUNS.values() if len(noun.kinds) == 2 for kind in noun.kinds})
 ROLES = {"agent": "A0", "patient": "A1", "verb": "V", "place": "AM-LOC", "time": "AM-TMP"}
 FUNCTION_WORDS = {"the": "DET", "was": "AUX", "did": "AUX", "not": "PART", "by": "ADP", "in": "ADP", "on": "ADP"}
 Row = dict[str, Any]

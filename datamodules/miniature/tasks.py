@@ -34,7 +34,8 @@ COLUMNS = {
     "choice": ("sent1", "sent2", "ending0", "ending1", "ending2", "ending3"),
 }  # fmt: skip
 PAIR = ("sentence1", "sentence2")
-STANDS_FOR = {"swag": "choice"}  # tasks that the miniature calls by its own name
+STANDS_FOR = {"swag": "choice", "sick": "mnli"}  # tasks that the miniature calls by its own name, and their splits
+SPLITS = {"sick": {"test": "validation_matched", "validation": "validation_mismatched"}}
 LABELS = {"mnli": 3, "ax": 3, "stsb": 6, "choice": 4}  # all others have two
 
 LARGER = ("sweep", "gpu")
@@ -43,6 +44,11 @@ MORE_ROWS = {
     "mnli": 20_000, "qqp": 20_000, "qnli": 10_000, "sst2": 10_000, "choice": 10_000, "cola": 8000, "stsb": 5000,
 }  # fmt: skip
 LABEL_NOISE, TYPOS = 0.02, 0.03  # in training rows; in all rows
+
+
+def stand_in(task: str, split: str) -> tuple[str, str]:
+    """The miniature's own names of a task and a split."""
+    return STANDS_FOR.get(task, task), SPLITS.get(task, {}).get(split, split)
 
 
 def split_sizes(task: str, size: str = "demo") -> dict[str, int]:

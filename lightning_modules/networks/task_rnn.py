@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.attention import Runs
+from lightning_modules.networks.padding import Padding
 from lightning_modules.networks.recurrent import read
 
 
@@ -26,14 +27,6 @@ def maximum(h: Tensor, runs: Runs) -> Tensor:
     return torch.cat(parts)
 
 
-def padded_places(runs: Runs) -> tuple[Tensor, int, int]:
-    """Where each token stands in (S * T,) rows of texts with padding at their ends, (n,), on the host; S and T."""
-    lengths = torch.tensor([length for count, length in runs for _ in range(count)])
-    longest = int(lengths.max())
-    there = torch.arange(longest) < lengths[:, None]
-    return there.flatten().nonzero().squeeze(1), len(lengths), longest
-
-
 def attended(h: Tensor, runs: Runs, pairs: Tensor) -> Tensor:
     """What each token sees of its pair's other text, (n, H): its states weighted by the softmax of dot products.
 
@@ -41,15 +34,12 @@ def attended(h: Tensor, runs: Runs, pairs: Tensor) -> Tensor:
         h: (n, H).
         pairs: (P, 2) the texts of each pair.
     """
-    places, texts, longest = padded_places(runs)
-    places = places.to(h.device, non_blocking=True)
-    padded = h.new_zeros(texts * longest, h.shape[-1]).index_copy(0, places, h).unflatten(0, (texts, longest))
-    is_padding = torch.ones(texts * longest, dtype=torch.bool, device=h.device).index_fill(0, places, False)
-    other = pairs.new_empty(texts).index_copy(0, pairs.flatten(), pairs.flip(1).flatten())  # of each text, the other
-    theirs = padded[other]  # (S, T, H)
-    scores = (padded @ theirs.transpose(1, 2)).float()  # (S, T, T)
-    scores = scores.masked_fill(is_padding.unflatten(0, (texts, longest))[other][:, None], -torch.inf)
-    return (scores.softmax(-1).to(h.dtype) @ theirs).flatten(0, 1)[places]
+    padding = Padding(runs, h.device)
+    padded = padding.padded(h)  # (S, T, H)
+    other = pairs.new_empty(len(padded)).index_copy(0, pairs.flatten(), pairs.flip(1).flatten())  # of each text
+    scores = (padded @ padded[other].transpose(1, 2)).float()  # (S, T, T)
+    scores = scores.masked_fill(~padding.is_token[other][:, None], -torch.inf)
+    return padding.ragged(scores.softmax(-1).to(h.dtype) @ padded[other])
 
 
 class TaskRnn(nn.Module):

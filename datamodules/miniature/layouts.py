@@ -1,0 +1,33 @@
+"""The miniature in the columns of data sets that are none of GLUE's: their splits, and how their rows are made."""
+
+from collections.abc import Callable
+from typing import Any
+
+from datamodules.miniature.lexicon import stream
+from datamodules.miniature.tagging import ROWS, tagging
+from datamodules.miniature.tasks import given_label, made_rows, stand_in
+
+Rows = dict[str, Callable[[], list[dict[str, Any]]]]
+
+
+def tagged_words(config: str, seed: int, size: str) -> Rows:
+    """`tagged` words or the `sense` of one; of every size the same."""
+    return {split: lambda split=split: tagging(config, split, seed) for split in ROWS}
+
+
+def sick(config: str, seed: int, size: str) -> Rows:
+    """Three labels, as MNLI's: its rows."""
+
+    def rows(split: str) -> list[dict[str, Any]]:
+        task, name = stand_in("sick", split)
+        rng = stream("labels", task, name, seed, size)
+        made = made_rows(task, name, seed, size)
+        columns = ("sentence_A", "sentence_B")
+        return [
+            {**dict(zip(columns, row.texts, strict=True)), "label": given_label(rng, task, name, row)} for row in made
+        ]
+
+    return {split: lambda split=split: rows(split) for split in ("train", "validation", "test")}
+
+
+LAYOUTS: dict[str, Callable[[str, int, str], Rows]] = {"eriktks/conll2003": tagged_words, "sick": sick}
