@@ -47,7 +47,8 @@ class Rows:
 
     @classmethod
     def read(cls, folder: Path) -> "Rows":
-        return cls(**json.loads((folder / "rows.json").read_text(encoding="utf-8")))
+        told = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+        return cls(**{**told, "golds": [[(text, at) for text, at in golds] for golds in told["golds"]]})
 
     def write(self, folder: Path) -> None:
         (folder / "rows.json").write_text(json.dumps(asdict(self)), encoding="utf-8")

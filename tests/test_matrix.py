@@ -145,6 +145,8 @@ def construct(cfg: DictConfig) -> tuple[TextDataModule, LanguageModel]:
 def is_asked(cfg: DictConfig) -> bool:
     """Whether zero_shot can put this data to a model: all that is no task, and the tasks of Figure 2's kind."""
     both_sides = "masking" in cfg.text.objective or "window" in cfg.text.objective
+    if cfg.data._target_ == "datamodules.squad.Squad":  # spans are no candidates
+        return False
     return cfg.data.get("task") in (None, "sst2", "swag", *(() if both_sides else ("cola",)))
 
 
