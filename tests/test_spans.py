@@ -122,7 +122,7 @@ def test_the_head_puts_each_position_into_its_column() -> None:
     logits = made((top,), offsets[:-1], batch)
     assert logits.shape == (4, 5, 2)
     for place, (window, length) in enumerate(zip(example, lengths, strict=True)):
-        own = top[offsets[place] : offsets[place + 1]] @ made.linear.weight.T + made.linear.bias
+        own = top[offsets[place] : offsets[place + 1]] @ made.linear.weight.T
         assert torch.allclose(logits[window, :length], own, atol=1e-6)
         assert (logits[window, length:] == -INF).all()
 
@@ -235,7 +235,7 @@ def test_windows_of_two_processes_count_as_those_of_one(tmp_path: Any) -> None:
     context = mp.get_context("spawn")
     with context.Manager() as manager:
         results = manager.dict()
-        mp.start_processes(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2, start_method="spawn")
+        mp.spawn(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2)
         alone = SpanScores(may_lack=True)
         alone.update(lines(rows), torch.tensor(0.7))
         expected = {name: float(value) for name, value in alone.compute().items()}
