@@ -1,13 +1,14 @@
 """Choosing a span and scoring it: beside loops over every pair, whatever the logits; two processes count as one."""
 
 import math
+import multiprocessing
 import random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
+import torch.multiprocessing.spawn as mp
 from torch import Tensor, nn
 
 from datamodules.task import Task
@@ -232,7 +233,7 @@ def test_windows_of_two_processes_count_as_those_of_one(tmp_path: Any) -> None:
     rows = found(4, questions=41)
     rows = rows if len(rows) % 2 else rows[:-1]
     assert {row.asked for row in rows[::2]} & {row.asked for row in rows[1::2]}
-    context = mp.get_context("spawn")
+    context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         results = manager.dict()
         mp.spawn(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2)
