@@ -169,7 +169,7 @@ class Span(SpanHead):
     def __init__(self, task: Task, width: int, pooler: nn.Module, dropout: float, init: str) -> None:
         super().__init__()
         self.bilstm: BiLstm | None = None  # see `transfer.Transfer`
-        self.linear = nn.Linear(width, task.num_labels)
+        self.linear = nn.Linear(width, task.num_labels, bias=False)  # the same for all columns: nothing to learn
         initialise(self.linear, init)
 
     def forward(self, layers: tuple[Tensor, ...], summary: Tensor, batch: dict) -> Tensor:

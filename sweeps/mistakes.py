@@ -81,7 +81,7 @@ def page(title: str, examples: Sequence[Any]) -> str:
     """The whole page."""
     kinds = {"predicted": "predicted", "gold": "gold", "predicted gold": "both"}
     keys = " ".join(f'<mark class="{kind}">{word}</mark>' for kind, word in kinds.items())
-    counted = f"{len(examples)} of them are here, the wrong ones first." if examples else "None is here."
+    counted = f"Here are {len(examples)}, the wrong ones first."
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

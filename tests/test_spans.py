@@ -1,13 +1,14 @@
 """Choosing a span and scoring it: beside loops over every pair, whatever the logits; two processes count as one."""
 
 import math
+import multiprocessing
 import random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
+import torch.multiprocessing.spawn as mp
 from torch import Tensor, nn
 
 from datamodules.task import Task
@@ -122,7 +123,7 @@ def test_the_head_puts_each_position_into_its_column() -> None:
     logits = made((top,), offsets[:-1], batch)
     assert logits.shape == (4, 5, 2)
     for place, (window, length) in enumerate(zip(example, lengths, strict=True)):
-        own = top[offsets[place] : offsets[place + 1]] @ made.linear.weight.T + made.linear.bias
+        own = top[offsets[place] : offsets[place + 1]] @ made.linear.weight.T
         assert torch.allclose(logits[window, :length], own, atol=1e-6)
         assert (logits[window, length:] == -INF).all()
 
@@ -232,10 +233,10 @@ def test_windows_of_two_processes_count_as_those_of_one(tmp_path: Any) -> None:
     rows = found(4, questions=41)
     rows = rows if len(rows) % 2 else rows[:-1]
     assert {row.asked for row in rows[::2]} & {row.asked for row in rows[1::2]}
-    context = mp.get_context("spawn")
+    context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         results = manager.dict()
-        mp.start_processes(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2, start_method="spawn")
+        mp.spawn(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2)
         alone = SpanScores(may_lack=True)
         alone.update(lines(rows), torch.tensor(0.7))
         expected = {name: float(value) for name, value in alone.compute().items()}

@@ -21,7 +21,7 @@ from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
 from lightning_modules.bert import Bert
 from sweeps.mistakes import ALL, WRONG, article, chosen, page, pieces, row
-from tests.commands import TINY, command, summary, table, the_run
+from tests.commands import NO_DROPOUT, TINY, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 
 SMALL = (*TINY, "init_from=scratch", "trainer.max_epochs=1", "logger=csv", "model.vocab_size=600")
@@ -212,6 +212,32 @@ def answered(run: Path, place: Path, data: str) -> None:
     shown = (run / "mistakes.html").read_text()
     assert "<script" not in shown
     assert html.escape("<script>alert(") in shown
+
+
+TWO = (
+    *SMALL, *NO_DROPOUT, "model=gpt_miniature", "data=squad_v2", "data.source=miniature", "data.max_length=64",
+    "data.stride=30", "data.train_examples=101", "data.global_batch_size=25", "trainer.log_every_n_steps=1",
+    "trainer.limit_test_batches=null",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_answer_as_one(tmp_path: Path) -> None:
+    """Windows of one question are on both: every question counts once, with the same threshold."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    alone = command(tmp_path / "one", *TWO, "trainer.devices=1")
+    shared = launch(tmp_path / "two", *TWO, "trainer.devices=2")
+    assert (alone.status, shared.status) == (0, 0), shared.err
+    runs = [the_run(tmp_path / name) for name in ("one", "two")]
+    curves = [[value for _, value in history(run, "train/task")] for run in runs]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
+    tables = [table(run / "predictions/validation.tsv") for run in runs]
+    assert [row["id"] for row in tables[1]] == [f"validation-{number}" for number in range(1000)]
+    assert tables[1] == tables[0]
+    first, second = (summary(run) for run in runs)
+    assert second["card"] == first["card"]
+    assert second["metrics"] == pytest.approx(first["metrics"], rel=1e-4, abs=1e-6)
 
 
 # ---- the page of mistakes --------------------------------------------------------------------------------------------
