@@ -108,10 +108,12 @@ DATA = [cell for data in options("data") for cell in generated(data)]
 # Tasks that are as others for a model, and differ in their rows: tried on the first model alone.
 ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli", "sick": "mnli"}
 ALIKE |= {"pos": "ner", "roles": "ner", "senses": "ner"}
-# For a further shape of the same model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
-SAME_SHAPE = {**ALIKE, "sst2": "cola", "mrpc": "stsb"}
-# A size changes numbers alone: a model's smallest stands for it but in one task for each yaml of data.
-SAME_SIZE = {**SAME_SHAPE, "cola": "mnli", "stsb": "mnli"}
+# For one more model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
+SAME_KIND = {**ALIKE, "sst2": "cola", "mrpc": "stsb", "squad_v2": "squad"}
+# A further shape of a model, or way to use it, is tried where it is asked something else: a text's label, span and tags.
+SAME_SHAPE = {**SAME_KIND, "cola": "mnli", "stsb": "mnli", "swag": "mnli"}
+# A size changes numbers alone: a model's smallest stands for it.
+SAME_SIZE = {**SAME_SHAPE, "ner": "mnli", "probes": "corpus", "word_vectors": "corpus", "miniature": "corpus"}
 
 
 def without(data: tuple[str, ...], alike: Collection[str]) -> bool:
@@ -119,13 +121,16 @@ def without(data: tuple[str, ...], alike: Collection[str]) -> bool:
     return not {f"{key}={task}" for key in ("data", "data.task") for task in alike} & set(data)
 
 
-CELLS = [
-    (model, data, transfer)
-    for model, data, transfer in product(options("model"), DATA, options("transfer"))
-    if (transfer == "finetune" and without(data, SAME_SIZE))
-    or (model in MINIATURES and without(data, ALIKE))
-    or model == MINIATURES[0]
-]
+def is_own(model: str, data: tuple[str, ...], transfer: str) -> bool:
+    """Whether a cell asks for something that no other does."""
+    if model == MINIATURES[0]:
+        return True
+    if model not in MINIATURES:
+        return transfer == "finetune" and without(data, SAME_SIZE)
+    return without(data, SAME_KIND if transfer == "finetune" else SAME_SHAPE)
+
+
+CELLS = [cell for cell in product(options("model"), DATA, options("transfer")) if is_own(*cell)]
 # Without a warm-up, because its first step has a learning rate of 0.
 STEP = ("model.optimizer.warmup=0", "model.finetuning.warmup=0", "data.global_batch_size=8", "data.max_length=32")
 
@@ -216,7 +221,7 @@ def cells() -> list[tuple[str, ...]]:
     for model, data in product(MINIATURES, trained):
         shapes = PRETRAININGS if {"data=corpus", "data=miniature"} & set(data) else TRANSFERS
         for number, more in enumerate(shapes.get(model, [()])):
-            alike = SAME_SHAPE if number else ALIKE if model != MINIATURES[0] else ()
+            alike = SAME_SHAPE if number else SAME_KIND if model != MINIATURES[0] else ()
             if without(data, alike) and not (number and "data=miniature" in data):  # the same text as data=corpus
                 found.append((f"model={model}", *data, *more))
     return found
