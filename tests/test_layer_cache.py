@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hydra.utils import instantiate
 import run
 from datamodules.formats import Sentences
 from datamodules.layer_cache import LayerCache, text_sizes
+from datamodules.squad_windows import SpanExamples
 from datamodules.task import Refused, fingerprint
 from lightning_modules.bert import Bert
 from lightning_modules.start import adopt, find_start
@@ -162,6 +164,29 @@ def test_its_size_is_no_part_of_an_experiment_and_scratch_has_nothing_to_keep(ex
     assert "layers: computed anew in each epoch" in said
     assert "layers" not in summary
     assert not (tmp_path / "cache/layers").exists()
+
+
+@torch.no_grad()
+def test_windows_bring_the_layers_of_their_stretch_along(cache: str, tmp_path: Path) -> None:
+    """A context that is read in several windows has layers in each; they give what computed ones do."""
+    told = ("data=squad", "data.source=miniature", "data.max_length=96", "data.stride=40")
+    ways = ("transfer=features", "transfer.rnn_size=8", "transfer.words_size=4", "transfer.plug=[input,output]")
+    cfg = compose("model=bert_miniature", *told, *ways, *CPU, cache)
+    data = instantiate(cfg.data, _convert_="all")
+    data.prepare_data()
+    model = instantiate(cfg.model, _convert_="all").attach(data.task, plain(cfg.transfer)).eval()
+    split = data.prepared("validation")
+    some = SpanExamples(split, np.arange(7, 25))
+    assert len(set(split.asked[some.rows])) < len(some)
+    asked = np.array([11, 0, 4, 5])
+    computed = model.read(some.batch(asked, 0))[1]
+    some.keep(LayerCache(tmp_path, model.head.layers, *model.layer_shape), "validation")
+    layers_module.fill(model, [some], torch.device("cpu"), nullcontext, 5)
+    batch = some.batch(asked, 0)
+    assert batch["layers"].shape == (LAYERS, len(batch["text"]), WIDTH)
+    torch.testing.assert_close(model.read(batch)[1], computed, atol=2e-3, rtol=2e-3)
+    assert some.kept is not None
+    assert len(some.kept.missing(some.rows)) == 0
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------

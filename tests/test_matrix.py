@@ -383,7 +383,8 @@ def test_no_yaml_is_an_orphan(name: str) -> None:
 @pytest.mark.parametrize("data", options("transfer/on"))
 def test_data_has_its_own_settings_of_features(data: str) -> None:
     """They are chosen with the data, and a line of the command still wins."""
-    own = OmegaConf.load(CONF / f"transfer/on/{data}.yaml")
+    own: Any = OmegaConf.load(CONF / f"transfer/on/{data}.yaml")
+    own = OmegaConf.load(CONF / f"transfer/on/{own.defaults[0]}.yaml") if "defaults" in own else own
     cfg = compose(*generated(data)[0], "transfer=features", "transfer.dropout=0.3")
     assert OmegaConf.merge(cfg.transfer, own) == cfg.transfer
     assert cfg.transfer.dropout == 0.3
