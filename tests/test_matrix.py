@@ -106,7 +106,7 @@ MINIATURES = [name for name in options("model") if name.endswith("_miniature")]
 DATA = [cell for data in options("data") for cell in generated(data)]
 
 # Tasks of GLUE that are as others for a model, and differ in their rows: tried on the first model alone.
-ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli"}
+ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli", "squad_v2": "squad"}
 # For a further shape of the same model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
 SAME_SHAPE = {**ALIKE, "sst2": "cola", "mrpc": "stsb"}
 # A size changes numbers alone: a model's smallest stands for it but in one task for each yaml of data.
@@ -115,7 +115,7 @@ SAME_SIZE = {**SAME_SHAPE, "cola": "mnli", "stsb": "mnli"}
 
 def without(data: tuple[str, ...], alike: Collection[str]) -> bool:
     """Whether this data is none of those tasks."""
-    return not {f"data.task={task}" for task in alike} & set(data)
+    return not {f"{key}={task}" for task in alike for key in ("data", "data.task")} & set(data)
 
 
 CELLS = [
