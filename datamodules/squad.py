@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from datamodules import sources, squad_files, squad_text
+from datamodules import sources, squad_files, squad_golds
 from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
 from datamodules.glue import COUNTED, SELECTIONS, SUBSET
@@ -21,8 +21,9 @@ from datamodules.glue_tasks import holdout_mask
 from datamodules.layer_cache import LayerCache
 from datamodules.loading import BatchLoader, EvaluationLoader, Examples
 from datamodules.masking import generator
+from datamodules.squad_golds import NO_ANSWER, NOT_FOUND
 from datamodules.squad_score import V1, V2
-from datamodules.squad_text import NO_ANSWER, NOT_FOUND, Rows, checked
+from datamodules.squad_text import Rows, checked
 from datamodules.squad_windows import SpanExamples, Split
 from datamodules.task import GENERATED, Reading, Refused, Task, one_of, real, whole
 from datamodules.tokenization import Subwords
@@ -118,7 +119,7 @@ class Squad(TextDataModule):
         for split in (TRAIN, VALIDATION):
             once(
                 self.tokens_dir / split,
-                lambda path, split=split: squad_text.prepare(self.read(split), tokenizer, self.version, path),
+                lambda path, split=split: squad_golds.prepare(self.read(split), tokenizer, self.version, path),
             )
         self.training_questions(self.prepared(TRAIN))  # here too, so that a wrong number is refused before training
 

@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from datamodules.squad_text import Rows, place
+from datamodules.squad_golds import place
+from datamodules.squad_text import Rows
 
 LARGEST = 1e9  # what stands for an infinite number, which JSON has not
 

@@ -1,9 +1,7 @@
 """SQuAD's text on the way to tokens and back: each token knows which characters of the original text it stands for.
 
     contexts-*.npy, questions-*.npy   `Cut`: each different context once
-    spans.npy (questions, 2)          first and last token of the first gold answer; NO_ANSWER or NOT_FOUND twice
     rows.json                         `Rows`: the texts themselves, for answers are cut from them
-    lost.json                         questions of which no gold answer survives the way there and back
 
 Tokens are what a model reads: pieces, or whole words where the vocabulary has words.
 """
@@ -17,14 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from datamodules.squad_score import score
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, id_type
 
 if TYPE_CHECKING:
     import datasets
 
-NO_ANSWER, NOT_FOUND = -1, -2
 AT_ONCE = 500  # texts that are cut together
 COLUMNS = ("id", "context", "question", "answers")
 
@@ -88,9 +84,6 @@ def checked(table: "datasets.Dataset", where: str, may_lack: bool) -> Rows:
         rows.golds.append(golds)
     rows.contexts.extend(numbers)
     return rows
-
-
-# ---- texts as tokens -------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -183,101 +176,3 @@ def stretches(text: str, offsets: list[tuple[int, int]], first: np.ndarray) -> n
 def glued(between: str) -> int:
     """How many characters there are before the first white space."""
     return next((at for at, character in enumerate(between) if character.isspace()), len(between))
-
-
-# ---- gold answers ----------------------------------------------------------------------------------------------------
-
-
-def place(context: str, answer: str, at: int) -> tuple[int, int] | None:
-    """[from, to) of an answer that is said to begin at `at`; None where it is not there.
-
-    As in the release, the words there have to hold it, white space apart: an answer may begin some characters off.
-    """
-    stop = at + len(answer)
-    if not answer.strip() or not 0 <= at < len(context):
-        return None
-    if context[at:stop] == answer:
-        return at, stop
-    while at > 0 and not context[at - 1].isspace():
-        at -= 1
-    stop += glued(context[stop:])
-    if " ".join(answer.split()) not in " ".join(context[at:stop].split()):
-        return None
-    inside = context.find(answer.strip(), at, stop)
-    return (at, stop) if inside < 0 else (inside, inside + len(answer.strip()))
-
-
-def covering(characters: np.ndarray, start: int, stop: int) -> tuple[int, int] | None:
-    """First and last token that have some of the characters [start, stop); None where none has.
-
-    Args:
-        characters: (tokens, 2).
-    """
-    first = int(np.searchsorted(characters[:, 1], start, side="right"))
-    last = int(np.searchsorted(characters[:, 0], stop, side="left")) - 1
-    return (first, last) if first <= last else None
-
-
-def tightened(context: Cut, text: int, span: tuple[int, int], answer: np.ndarray) -> tuple[int, int]:
-    """The first tokens inside of a span whose pieces are those of the answer by itself; the span where there are none.
-
-    An answer that begins or ends inside of what is written as one word ("(1895" of "(1895-1943)") is found so.
-    """
-    first, last = span
-    begins = np.asarray(context.firsts[context.offsets[text] + first : context.offsets[text] + last + 2])
-    ids = context.pieces[begins[0] : begins[-1]]
-    if len(ids) == len(answer) or not len(answer):
-        return span
-    for start, begin in enumerate(begins[:-1]):
-        ends = np.flatnonzero(begins == begin + len(answer))
-        if len(ends) and np.array_equal(context.pieces[begin : begin + len(answer)], answer):
-            return first + start, first + int(ends[0]) - 1
-    return span
-
-
-def gold_spans(rows: Rows, contexts: Cut, answers: Cut) -> np.ndarray:
-    """(questions, 2) first and last token of each question's first gold answer; NO_ANSWER or NOT_FOUND twice.
-
-    Args:
-        answers: the first gold answers (of none: an empty text), as tokens.
-    """
-    found = np.full((len(rows.ids), 2), NO_ANSWER)
-    for row, golds in enumerate(rows.golds):
-        if golds:
-            text = rows.of[row]
-            there = place(rows.contexts[text], *golds[0])
-            span = covering(contexts.stretch(text), *there) if there else None
-            found[row] = tightened(contexts, text, span, answers.ids(row)) if span else NOT_FOUND
-    return found
-
-
-def lost(rows: Rows, contexts: Cut, version: str) -> list[int]:
-    """Questions none of whose gold answers is, cut out by whole tokens, an exact match."""
-    return [row for row, golds in enumerate(rows.golds) if golds and not survives(rows, contexts, row, version)]
-
-
-def survives(rows: Rows, contexts: Cut, row: int, version: str) -> bool:
-    text, answers = rows.of[row], rows.answers(row)
-    context, characters = rows.contexts[text], contexts.stretch(text)
-    for gold in dict.fromkeys(rows.golds[row]):
-        there = place(context, *gold)
-        span = covering(characters, *there) if there else None
-        if span is None:
-            continue
-        first, last = span
-        for one, other in ((first, last), (first + 1, last), (first, last - 1), (first + 1, last - 1)):
-            if one <= other and score(context[characters[one, 0] : characters[other, 1]], answers, version)[0]:
-                return True
-    return False
-
-
-def prepare(rows: Rows, tokenizer: Tokenizer, version: str, folder: Path) -> None:
-    """Leave a split as tokens in `folder`; see the top of this file."""
-    vocabulary = Vocabulary.of(tokenizer)
-    contexts = Cut.of(tokenizer, vocabulary, rows.contexts)
-    contexts.write(folder, "contexts")
-    Cut.of(tokenizer, vocabulary, rows.questions).write(folder, "questions")
-    first = Cut.of(tokenizer, vocabulary, [golds[0][0] if golds else "" for golds in rows.golds])
-    np.save(folder / "spans.npy", gold_spans(rows, contexts, first))
-    (folder / "lost.json").write_text(json.dumps(lost(rows, contexts, version)))
-    rows.write(folder)

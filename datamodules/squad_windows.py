@@ -16,8 +16,9 @@ from tokenizers import Tokenizer
 from datamodules.formats import SequencePair
 from datamodules.glue_examples import AT_ONCE
 from datamodules.layer_cache import KeptLayers, LayerCache, text_sizes
+from datamodules.squad_golds import NO_ANSWER
 from datamodules.squad_score import V1, V2, score
-from datamodules.squad_text import NO_ANSWER, Cut, Rows
+from datamodules.squad_text import Cut, Rows
 from datamodules.task import Task
 from datamodules.tokenization import Vocabulary
 
@@ -70,7 +71,7 @@ class Split:
     Attributes:
         asked: (W,) the question of each window.
         parts, central: (W, 2) tokens of the context: those of the window, and those that may begin an answer there.
-        spans: (questions, 2), see `squad_text`.
+        spans: (questions, 2), see `squad_golds`.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Split:
 
     @classmethod
     def read(cls, folder: Path, layout: SequencePair, vocabulary: Vocabulary, task: Task) -> "Split":
-        """What `squad_text.prepare` has left."""
+        """What `squad_golds.prepare` has left."""
         questions, contexts = Cut.read(folder, "questions"), Cut.read(folder, "contexts")
         return cls(Rows.read(folder), questions, contexts, np.load(folder / "spans.npy"), layout, vocabulary, task)
 

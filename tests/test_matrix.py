@@ -110,7 +110,7 @@ ALIKE = {"qqp": "mrpc", "qnli": "mnli", "rte": "mnli", "wnli": "mnli", "sick": "
 ALIKE |= {"pos": "ner", "roles": "ner", "senses": "ner"}
 # For one more model these are too: a pair is a pair in mnli (in its order) and stsb (in any).
 SAME_KIND = {**ALIKE, "sst2": "cola", "mrpc": "stsb", "squad_v2": "squad"}
-# A further shape of a model, or way to use it, is tried where it is asked something else: a text's label, span and tags.
+# A further shape of a model, or way to use it, is tried where it is asked something else: a label, a span, tags.
 SAME_SHAPE = {**SAME_KIND, "cola": "mnli", "stsb": "mnli", "swag": "mnli"}
 # A size changes numbers alone: a model's smallest stands for it.
 SAME_SIZE = {**SAME_SHAPE, "ner": "mnli", "probes": "corpus", "word_vectors": "corpus", "miniature": "corpus"}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing.spawn as mp
 from torch import Tensor, nn
 
 from datamodules.task import Task
@@ -236,7 +235,8 @@ def test_windows_of_two_processes_count_as_those_of_one(tmp_path: Any) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         results = manager.dict()
-        mp.spawn(on_a_rank, (str(tmp_path / "meet"), rows, results), nprocs=2)
+        told = (str(tmp_path / "meet"), rows, results)
+        torch.multiprocessing.spawn(on_a_rank, told, nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
         alone = SpanScores(may_lack=True)
         alone.update(lines(rows), torch.tensor(0.7))
         expected = {name: float(value) for name, value in alone.compute().items()}

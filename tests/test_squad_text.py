@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 
 from datamodules.byte_pair import BytePair
 from datamodules.miniature.squad import squad
+from datamodules.squad_golds import NO_ANSWER, NOT_FOUND, covering, gold_spans, lost, place, prepare
 from datamodules.squad_score import V1, normalised
-from datamodules.squad_text import NO_ANSWER, NOT_FOUND, Cut, Rows, checked, covering, gold_spans, lost, place, prepare
+from datamodules.squad_text import Cut, Rows, checked
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, WordPiece
 from datamodules.words import Words
@@ -134,6 +135,17 @@ def test_a_span_is_tightened_inside_of_a_word() -> None:
         ((first, last),) = gold_spans(rows, tokens, Cut.of(TOKENIZERS["pieces"], vocabulary, [answer]))
         characters = tokens.stretch(0)
         assert text[characters[first, 0] : characters[last, 1]] == answer, at
+
+
+def test_a_span_is_tightened_where_white_space_is_another() -> None:
+    """Then all that is written together with the answer is what is found first."""
+    text = "He said (yes\u00a0or no) twice"
+    tokens, vocabulary = cut(TOKENIZERS["pieces"], text)
+    assert place(text, "yes or no", 8) == (8, 19)
+    rows = Rows(["a"], ["?"], [text], [0], [[("yes or no", 8)]])
+    ((first, last),) = gold_spans(rows, tokens, Cut.of(TOKENIZERS["pieces"], vocabulary, ["yes or no"]))
+    characters = tokens.stretch(0)
+    assert text[characters[first, 0] : characters[last, 1]] == "yes\u00a0or no"
 
 
 @pytest.mark.parametrize(

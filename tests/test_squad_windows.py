@@ -11,8 +11,9 @@ from datamodules.byte_pair import BytePair
 from datamodules.formats import Sentences, SequencePair
 from datamodules.miniature.squad import squad
 from datamodules.squad import task_of
+from datamodules.squad_golds import gold_spans
 from datamodules.squad_score import V2
-from datamodules.squad_text import Cut, Rows, checked, gold_spans
+from datamodules.squad_text import Cut, Rows, checked
 from datamodules.squad_windows import SpanExamples, Split, batches_of_texts, most_context, stretches
 from datamodules.task import Reading
 from datamodules.tokenization import Subwords, Vocabulary, WordPiece
