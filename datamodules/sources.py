@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 GLUE, SWAG, SICK = "nyu-mll/glue", "allenai/swag", "sick"
 CONLL = "eriktks/conll2003"
-SQUAD = {"rajpurkar/squad": "v1.1", "rajpurkar/squad_v2": "v2.0"}
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer before it counts as unreachable
 MINIATURE_SEED = 0
 
@@ -217,8 +216,6 @@ def _miniature_splits(table: _Table) -> list[str]:
     size = GENERATED[table.source]
     if table.repository in LAYOUTS:
         return list(LAYOUTS[table.repository](str(table.config), MINIATURE_SEED, size))
-    if table.repository in SQUAD:
-        return ["train", "validation"]
     if table.repository not in (GLUE, SWAG):
         return list(miniature.DOCUMENTS[size])
     task = _miniature_task(table)
@@ -243,10 +240,6 @@ def _miniature_rows(table: _Table, split: str) -> "datasets.Dataset":
     size = GENERATED[table.source]
     if table.repository in LAYOUTS:
         return datasets.Dataset.from_list(LAYOUTS[table.repository](str(table.config), MINIATURE_SEED, size)[split]())
-    if table.repository in SQUAD:
-        from datamodules.miniature.squad import squad
-
-        return datasets.Dataset.from_list(squad(split, MINIATURE_SEED, SQUAD[table.repository]))
     if table.repository in (GLUE, SWAG) and (task := _miniature_task(table)):
         return datasets.Dataset.from_list(miniature.glue(task, split, MINIATURE_SEED, size))
     texts = datasets.IterableDataset.from_generator(

@@ -14,6 +14,7 @@ import pytest
 from datamodules import sources
 from datamodules.formats import SequencePair
 from datamodules.miniature import squad as generated
+from datamodules.miniature.layouts import SQUAD
 from datamodules.squad import Squad
 from datamodules.squad_command import main
 from datamodules.squad_files import Shown, ranked
@@ -147,7 +148,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], words: str, tmp_pa
 
 
 def test_the_miniature_is_served_in_the_hubs_columns() -> None:
-    for repository, version in sources.SQUAD.items():
+    for repository, version in SQUAD.items():
         rows = sources.load_rows("miniature", repository, None, "validation")
         assert rows.to_list() == generated.squad("validation", 0, version)
         assert sources.available_splits("miniature", repository, None) == ["train", "validation"]

@@ -1,12 +1,16 @@
 """The miniature in the columns of data sets that are none of GLUE's: their splits, and how their rows are made."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from datamodules.miniature.lexicon import stream
+from datamodules.miniature.squad import ROWS as ASKED
+from datamodules.miniature.squad import squad
 from datamodules.miniature.tagging import ROWS, tagging
 from datamodules.miniature.tasks import given_label, made_rows, stand_in
 
+SQUAD = {"rajpurkar/squad": "v1.1", "rajpurkar/squad_v2": "v2.0"}
 Rows = dict[str, Callable[[], list[dict[str, Any]]]]
 
 
@@ -30,4 +34,13 @@ def sick(config: str, seed: int, size: str) -> Rows:
     return {split: lambda split=split: rows(split) for split in ("train", "validation", "test")}
 
 
-LAYOUTS: dict[str, Callable[[str, int, str], Rows]] = {"eriktks/conll2003": tagged_words, "sick": sick}
+def spans(version: str, config: str, seed: int, size: str) -> Rows:
+    """Questions and their contexts; of every size the same."""
+    return {split: lambda split=split: squad(split, seed, version) for split in ASKED}
+
+
+LAYOUTS: dict[str, Callable[[str, int, str], Rows]] = {
+    "eriktks/conll2003": tagged_words,
+    "sick": sick,
+    **{repository: partial(spans, version) for repository, version in SQUAD.items()},
+}
