@@ -118,15 +118,8 @@ class TextDataModule(L.LightningDataModule, ABC):
     # ---- Lightning ---------------------------------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
-        """In one process of each node: everything that is slow, into the cache.
-
-        Raises:
-            Refused: when there can be no cache where it is to be.
-        """
-        try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Refused(f"cache_dir={self.cache} cannot be made: {error.strerror}; it may be elsewhere.") from error
+        """In one process of each node: everything that is slow, into the cache."""
+        self.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(self.cache / f"{fingerprint(self.facts)}.lock"):
             self.prepare_tokens(self.load_tokenizer())
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # worker processes fork after this

@@ -10,12 +10,11 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     runs [(count, length)]  max_length  num_examples       on the host
     counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
-    tagged (K,)  reached (K,)                       of tagged words: positions in (N,) of those that have a token, and
-                                                    which of the W words that are asked for these are
-    tags (W,)  owner (W,)                           of all of these: the true tag, the example that each belongs to
-    tagged_text (K,)                                of transfer=features: `tagged` as places in `text`
-    text (n,)  text_runs                            of transfer=features: positions in (N,) of no mark, and their `runs`
-    part_runs (text_runs, text_runs)                of windows: of their questions alone, and of their contexts
+    tagged (K,)  reached (K,)  tagged_text (K,)     of words with a tag: positions in (N,) of those that have a token, which
+                                                    of the W that are asked for these are, and their places in `text`
+    tags (W,)  owner (W,)                           of all that are asked for: the true tag, the example of each
+    text (n,)  text_runs  part_runs                 of transfer=features: positions in (N,) of no mark, their `runs`; of
+                                                    windows the `runs` of questions alone, and of contexts
     layers (L, n, D)                                of `text`, what the frozen encoder makes of it, where that is kept
     masked_positions (M,)  masked_labels (M,)       of masked language modelling: positions in (N,)
     next_sentence (S,)                              1 = B is a random segment, 0 = B follows A
@@ -122,9 +121,8 @@ class LanguageModel(OnDisk, Featured, ABC):
             self.transfer = Transfer.of(transfer or {}, own)
             self.spec = self.transfer.prepare(self)
             self.head = self.transfer.head(self, task)
-            for name in self.PRETRAINING_ONLY:
-                if hasattr(self, name):
-                    delattr(self, name)
+            for name in (name for name in self.PRETRAINING_ONLY if hasattr(self, name)):
+                delattr(self, name)
         if task.kind != "pretraining":
             evaluations = ("val", *(f"test_{name}" for name in task.test_sets))
             self.metrics = nn.ModuleDict({name: task_metrics(task, f"{name}/") for name in evaluations})
