@@ -10,8 +10,8 @@ A batch is a dict. Sequences lie end to end, sorted by length, without padding:
     runs [(count, length)]  max_length  num_examples       on the host
     counts {loss: int}                              what each loss counts on this rank in one step, all micro-batches
     labels (B,)  index (B,)                         of a task: the truth, the example's row number
-    tagged (K,)  reached (K,)  tagged_text (K,)     of words with a tag: positions in (N,) of those that have a token, which
-                                                    of the W that are asked for these are, and their places in `text`
+    tagged (K,)  reached (K,)  tagged_text (K,)     of words with a tag: positions in (N,) of those with a token, which
+                                                    of the W asked for these are, and their places in `text`
     tags (W,)  owner (W,)                           of all that are asked for: the true tag, the example of each
     text (n,)  text_runs  part_runs                 of transfer=features: positions in (N,) of no mark, their `runs`; of
                                                     windows the `runs` of questions alone, and of contexts
