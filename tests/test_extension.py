@@ -263,7 +263,13 @@ def test_the_new_model_on_the_new_data(execute: Any) -> None:
     check_transfer(summary, FILES_OF_TOY, ["a boat", ("a peak",)], {"sea", "hills"})
 
 
-@pytest.mark.parametrize("model", [name for name in options("model") if name.endswith("_miniature")])
+def miniatures() -> list[Any]:
+    """Every model; but for ELMo, which reads words, features and layers as no other does, slowly."""
+    names = [name for name in options("model") if name.endswith("_miniature")]
+    return [name if name.startswith("elmo") else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("model", miniatures())
 def test_a_model_of_the_suite_on_the_new_data(execute: Any, model: str) -> None:
     summary = execute(f"model={model}", "data=toy", "init_from=scratch")
     assert (summary["model"], summary["data"]) == (model, "toy")

@@ -106,6 +106,7 @@ def test_a_second_run_computes_nothing_and_the_scores_are_the_same(
         assert value == pytest.approx(first["metrics"][name], rel=1e-2, abs=2e-2), name
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_computed(execute: Execute, encoders: list[Path], computed: list[int]) -> None:
     """Rows, and layers."""
     top, _ = execute(encoders[0], "transfer.layers=last")

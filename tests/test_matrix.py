@@ -227,7 +227,12 @@ def cells() -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("cell", cells(), ids=words)
+def marked(cell: tuple[str, ...]) -> Any:
+    """A cell; of the worlds that take longest to generate, slowly."""
+    return pytest.param(cell, marks=pytest.mark.slow) if "data=squad_v2" in cell else cell
+
+
+@pytest.mark.parametrize("cell", [marked(cell) for cell in cells()], ids=words)
 def test_a_step_changes_every_trainable_parameter(cell: tuple[str, ...], cache: str, tmp_path: Path) -> None:
     cfg = compose(*cell, *STEP, *CPU, cache)
     L.seed_everything(0, verbose=False)

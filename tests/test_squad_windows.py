@@ -102,7 +102,7 @@ def sequence(batch: dict, window: int, part: int) -> list[int]:
 def test_a_batchs_columns_are_the_contexts_tokens(name: str) -> None:
     """Each column of context holds the token that the context has there; gold columns hold the gold answer."""
     made = split(name, of_the_miniature())
-    windows = np.random.default_rng(0).permutation(len(made.asked))
+    windows = np.random.default_rng(0).permutation(len(made.asked))[:200]
     batch = SpanExamples(made, windows).batch(np.arange(len(windows)), 0)
     assert batch["counts"]["task"] == len(windows)
     assert batch["index"].tolist() == windows.tolist()
