@@ -1,7 +1,8 @@
 """Gradient descent on the rows of tables that a step touched, for models whose gradient has a closed form."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,16 @@ class Workers:
     def __init__(self, number: int) -> None:
         self.number = number
         self.pool = ThreadPoolExecutor(number) if number > 1 else None
+
+    @contextmanager
+    def instead_of_torchs(self) -> Iterator[None]:
+        """Inside, torch computes each part on the thread that asks for it."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if self.pool else threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         """`map`, at once and without gradients."""

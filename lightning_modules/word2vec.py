@@ -141,7 +141,8 @@ class Word2Vec(WordTable):
             self.log_dict(self.averages.read("train"), prog_bar=True, batch_size=1)
         optimizer: Any = self.optimizers()
         workers = optimizer.optimizer.workers
-        optimizer.step(lambda: (workers.each(self.changes, shared(p, workers.number)) for p in self.parts(batch)))
+        with workers.instead_of_torchs():
+            optimizer.step(lambda: (workers.each(self.changes, shared(p, workers.number)) for p in self.parts(batch)))
         schedule: Any = self.lr_schedulers()
         schedule.step()
         return None
@@ -169,11 +170,9 @@ class Word2Vec(WordTable):
     # ---- replicas ----------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
-        threads = torch.get_num_threads()
-        if not self.automatic_optimization and self.device.type == "cpu" and threads > 1:
-            torch.set_num_threads(1)
+        if not self.automatic_optimization and self.device.type == "cpu":
             optimizer: Any = self.optimizers()
-            optimizer.optimizer.workers = Workers(threads)
+            optimizer.optimizer.workers = Workers(torch.get_num_threads())
         if self.trainer.world_size > 1 and not self.automatic_optimization:
             self.replicas = Replicas([self.vectors.weight, self.outputs.weight])
 

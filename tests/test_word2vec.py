@@ -5,8 +5,10 @@ Windows, noise and sub-sampling against their own definitions; closed-form updat
 
 import math
 import random
+import time
 from itertools import pairwise
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import lightning as L
@@ -15,6 +17,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from scipy.stats import chisquare
+from torch.utils.data import DataLoader
 
 from datamodules.huffman import huffman
 from datamodules.noise import Noise
@@ -206,6 +209,29 @@ def test_several_workers_make_the_updates_of_one(architecture: str, loss: str) -
     for others in tables[1:]:
         for one, other in zip(tables[0], others, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_workers_stand_in_for_torchs_threads_in_a_step_alone(tmp_path: Path) -> None:
+    batch, _, vocabulary = batch_of(sentences(), architecture="skip_gram", loss="negative_sampling", sample=0.0)
+    model = model_of(vocabulary.size, "skip_gram", "negative_sampling").float().attach(Task("corpus", "pretraining"))
+    seen, changes = [], model.changes
+
+    def watched(part: dict) -> Any:
+        seen.append((current_thread().name, torch.get_num_threads()))
+        time.sleep(0.05)  # long enough for the other one to begin
+        return changes(part)
+
+    model.changes = watched
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet |= {"enable_model_summary": False, "default_root_dir": tmp_path}
+    torch.set_num_threads(2)
+    try:
+        L.Trainer(accelerator="cpu", max_steps=1, **quiet).fit(model, DataLoader([batch], batch_size=None))  # pyright: ignore[reportArgumentType]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert len({name for name, _ in seen}) == 2
+    assert {threads for _, threads in seen} == {1}
 
 
 # ---- what is read ----------------------------------------------------------------------------------------------------
