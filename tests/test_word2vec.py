@@ -216,10 +216,10 @@ def test_workers_stand_in_for_torchs_threads_in_a_step_alone(tmp_path: Path) -> 
     model = model_of(vocabulary.size, "skip_gram", "negative_sampling").float().attach(Task("corpus", "pretraining"))
     seen, changes = [], model.changes
 
-    def watched(part: dict) -> Any:
+    def watched(batch: dict) -> tuple[Change, Change]:
         seen.append((current_thread().name, torch.get_num_threads()))
         time.sleep(0.05)  # long enough for the other one to begin
-        return changes(part)
+        return changes(batch)
 
     model.changes = watched
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
