@@ -14,6 +14,8 @@ from datamodules.loading import BatchLoader, EvaluationLoader, Examples, Share, 
 from datamodules.task import Refused, Task, fingerprint, whole
 from datamodules.tokenization import Subwords, Vocabulary, digest, read_tokenizer, save_tokenizer
 
+ON_TEST = "selected on dev"  # of a data module's `selection`, in words
+
 
 class TextDataModule(L.LightningDataModule, ABC):
     """Text -> token ids -> batches.
@@ -50,6 +52,11 @@ class TextDataModule(L.LightningDataModule, ABC):
         self.selection = ""  # in words, how the evaluated epoch is chosen
         self.checkpoint = "best"  # which epoch is evaluated, of a task: best | last | none
         self.unlabelled: dict[str, Examples] = {}  # sets to predict, by name
+
+    @property
+    def chooses_on_test(self) -> bool:
+        """Whether the epoch is chosen on the published validation set, as the papers did."""
+        return self.selection.endswith(ON_TEST)
 
     # ---- to be written by a data set ---------------------------------------------------------------------------------
 

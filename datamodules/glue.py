@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from datamodules import ceilings, sources
-from datamodules.base import TextDataModule, once
+from datamodules.base import ON_TEST, TextDataModule, once
 from datamodules.formats import SequencePair
 from datamodules.glue_examples import GlueExamples
 from datamodules.glue_tasks import GlueTask, ServerSet, check_rows, holdout_mask, task_of
@@ -27,7 +27,7 @@ from datamodules.tokenization import Subwords, encode_all
 
 SUBSET = 1  # the last part of a random key, apart from the loader's (seed, epoch, 0)
 COUNTED = "a whole number from {}, or null for all"
-SELECTIONS = {"holdout": "selected on a tenth of train", "paper": "selected on dev"}
+SELECTIONS = {"holdout": "selected on a tenth of train", "paper": ON_TEST}
 
 
 def some_of(rows: np.ndarray, wanted: int | None, seed: int, name: str) -> np.ndarray:
@@ -171,7 +171,7 @@ class Glue(TextDataModule):
             Refused: when `train_examples` is more than there are.
         """
         held = self.held_out()
-        rows = np.arange(len(held)) if self.selection.endswith(SELECTIONS["paper"]) else np.flatnonzero(~held)
+        rows = np.arange(len(held)) if self.chooses_on_test else np.flatnonzero(~held)
         return some_of(rows, self.train_examples, self.seed, self.row.name)
 
     # ---- batches -----------------------------------------------------------------------------------------------------
@@ -188,9 +188,10 @@ class Glue(TextDataModule):
 
         self.tests = [examples(name) for name in self.row.test_sets]
         self.train = examples(self.row.train, self.training_rows())
-        paper = self.selection.endswith(SELECTIONS["paper"])
         published = next(i for i, name in enumerate(self.row.test_sets) if name.startswith("validation"))
-        self.val = self.tests[published] if paper else examples(self.row.train, np.flatnonzero(self.held_out()))
+        self.val = (
+            self.tests[published] if self.chooses_on_test else examples(self.row.train, np.flatnonzero(self.held_out()))
+        )
         self.unlabelled = {one.name: examples(one.name) for one in self.server_sets}
         self.card = {
             "train": len(self.train),

@@ -16,16 +16,15 @@ from tokenizers import Tokenizer
 from datamodules import sources, squad_files, squad_golds
 from datamodules.base import TextDataModule, once
 from datamodules.formats import SequencePair
-from datamodules.glue import COUNTED, SELECTIONS, SUBSET
+from datamodules.glue import COUNTED, SELECTIONS, some_of
 from datamodules.glue_tasks import holdout_mask
 from datamodules.layer_cache import LayerCache
 from datamodules.loading import BatchLoader, EvaluationLoader, Examples
-from datamodules.masking import generator
 from datamodules.squad_golds import NO_ANSWER, NOT_FOUND
 from datamodules.squad_score import V1, V2
 from datamodules.squad_text import Rows, checked
 from datamodules.squad_windows import SpanExamples, Split
-from datamodules.task import GENERATED, Reading, Refused, Task, one_of, real, whole
+from datamodules.task import GENERATED, Reading, Task, one_of, real, whole
 from datamodules.tokenization import Subwords
 
 REPOSITORIES = {V1: ("rajpurkar/squad", "plain_text"), V2: ("rajpurkar/squad_v2", "squad_v2")}
@@ -127,10 +126,6 @@ class Squad(TextDataModule):
         """A split as windows."""
         return Split.read(self.tokens_dir / split, self.layout, self.vocabulary(), self.task)
 
-    @property
-    def chooses_on_test(self) -> bool:
-        return self.selection == SELECTIONS["paper"]
-
     @staticmethod
     def held_out(split: Split) -> np.ndarray:
         """Which questions of the training set are held out for choices: all or none of a context."""
@@ -145,16 +140,7 @@ class Squad(TextDataModule):
         usable = split.spans[:, 0] != NOT_FOUND
         if not self.chooses_on_test:
             usable &= ~self.held_out(split)
-        questions = np.flatnonzero(usable)
-        if self.train_examples is None:
-            return questions
-        if self.train_examples > len(questions):
-            raise Refused(
-                f"data.train_examples={self.train_examples} is not possible: {self.task.name} has {len(questions)} "
-                f"questions to train on; it may be {COUNTED.format(f'1 to {len(questions)}')}."
-            )
-        order = generator(self.seed, 0, SUBSET).permutation(len(questions))
-        return np.sort(questions[order[: self.train_examples]])
+        return some_of(np.flatnonzero(usable), self.train_examples, self.seed, self.task.name)
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
@@ -184,7 +170,7 @@ class Squad(TextDataModule):
         }
 
     def lost(self, test: Split) -> dict[str, Any]:
-        """Questions of the test set that no whole tokens answer exactly, whatever a model says."""
+        """Questions of the test set that no whole tokens answer exactly, at the places where their answers are said to be."""
         numbers = json.loads((self.tokens_dir / VALIDATION / "lost.json").read_text())
         return {"validation_lost": len(numbers), "validation_lost_ids": [test.rows.ids[row] for row in numbers]}
 

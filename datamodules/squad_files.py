@@ -21,7 +21,7 @@ def written(test_set: str, rows: Rows, answers: Sequence[Any], may_lack: bool) -
     """File name -> lines.
 
     Args:
-        answers: `lightning_modules.spans.Answer`s.
+        answers: `lightning_modules.span_scores.Answer`s.
     """
     texts = {answer.asked: rows.contexts[rows.of[answer.asked]] for answer in answers}
     told = {rows.ids[answer.asked]: texts[answer.asked][answer.start : answer.stop] for answer in answers}

@@ -67,7 +67,9 @@ def evaluate(
     scores = {name: score(predictions[name], golds[name], version) for name in there}
     if version == V1:
         return dict(zip(("exact_match", "f1"), means(scores.values(), len(golds)), strict=True))
-    odds = dict.fromkeys(there, 0.0) if null_odds is None else {name: null_odds[name] for name in there}
+    odds = dict.fromkeys(there, 0.0)
+    if null_odds is not None:  # in the order of their file, which decides between equal ones
+        odds = {name: value for name, value in null_odds.items() if name in scores}
     has_answer = {name: bool(golds[name]) for name in there}
     none: dict[bool, Scores] = {True: (0.0, 0.0), False: (1.0, 1.0)}  # by whether there is an answer
     counted = {name: none[has_answer[name]] if odds[name] > threshold else own for name, own in scores.items()}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -76,7 +76,9 @@ def checked(table: "datasets.Dataset", where: str, may_lack: bool) -> Rows:
             raise Refused(f"{where}, row {row}: id, context and question are texts, and here one is missing.")
         if name in seen:
             raise Refused(f"{where}, row {row}: the id {name!r} is another row's, too.")
-        golds = list(zip(answer["text"], answer["answer_start"], strict=True))
+        golds = given(answer)
+        if golds is None:
+            raise Refused(f"{where}, row {row}: answers are texts and as many places where they begin, not {answer!r}.")
         if not (golds or may_lack):
             raise Refused(f"{where}, row {row}: it has no answer, which data=squad_v2 allows.")
         seen.add(name)
@@ -84,6 +86,16 @@ def checked(table: "datasets.Dataset", where: str, may_lack: bool) -> Rows:
         rows.golds.append(golds)
     rows.contexts.extend(numbers)
     return rows
+
+
+def given(answers: Any) -> list[tuple[str, int]] | None:
+    """The hub's column of a row -> its gold answers; None where it is something else."""
+    if not isinstance(answers, dict) or not all(isinstance(answers.get(key), list) for key in ("text", "answer_start")):
+        return None
+    texts, places = answers["text"], answers["answer_start"]
+    if len(texts) != len(places) or not all(isinstance(text, str) for text in texts):
+        return None
+    return list(zip(texts, places, strict=True)) if all(type(at) is int for at in places) else None
 
 
 @dataclass

@@ -162,7 +162,6 @@ class Split:
             "central": self.central[windows] + shift,
             "span": span,
             "asked": rows,
-            "labels": rows,
         }
         return {
             **batch,

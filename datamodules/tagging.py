@@ -89,10 +89,14 @@ class Tagging(TextDataModule):
 
     def read(self, split: str) -> Any:
         """Checked rows."""
-        where = (self.source, self.row.repository, self.row.config, split)
+        where = self.where(split)
         rows = sources.load_rows(*where)
         check_rows(rows, self.row, sources.place(*where))
         return rows
+
+    def where(self, split: str) -> tuple[str, str, str, str]:
+        """Source, repository, configuration and split."""
+        return self.source, self.row.repository, self.row.config, split
 
     def training_texts(self) -> Iterable[str]:
         return (" ".join(words) for words in self.read(self.row.train)[TOKENS] if not is_document(words))
@@ -120,6 +124,7 @@ class Tagging(TextDataModule):
         arrays["documents"] = documents_of([is_document(words) for words in sentences])
         for task in tables_of(self.row):
             if task.column in rows.column_names:
+                check_rows(rows, task, sources.place(*self.where(split)))  # which another run takes as it is
                 arrays[task.name] = np.array([tag for tags in tags_of(rows, task) for tag in tags])
         arrays["is_sentence"] = np.array([not is_document(words) for words in sentences])
         if split == self.row.train:
@@ -135,14 +140,12 @@ class Tagging(TextDataModule):
         """Which rows of the training set are held out for choices, when `selection` is `holdout`."""
         return np.load(self.tokens_dir / self.row.train / "holdout.npy")
 
-    @property
-    def is_papers(self) -> bool:
-        return self.selection == SELECTIONS["paper"]
-
     def training_rows(self) -> np.ndarray:
         """The rows to train on, in the set's order."""
         rows, held = self.rows_of(self.row.train), self.held_out()
-        return some_of(rows if self.is_papers else rows[~held[rows]], self.train_examples, self.seed, self.row.name)
+        return some_of(
+            rows if self.chooses_on_test else rows[~held[rows]], self.train_examples, self.seed, self.row.name
+        )
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
@@ -160,7 +163,7 @@ class Tagging(TextDataModule):
         self.tests = [self.examples(name, self.rows_of(name)) for name in self.row.test_sets]
         self.train = self.examples(self.row.train, self.training_rows())
         rows, held = self.rows_of(self.row.train), self.held_out()
-        self.val = self.tests[0] if self.is_papers else self.examples(self.row.train, rows[held[rows]])
+        self.val = self.tests[0] if self.chooses_on_test else self.examples(self.row.train, rows[held[rows]])
         named_sets = {"train": self.train, "selection": self.val}
         named_sets |= dict(zip(self.row.test_sets, self.tests, strict=True))
         self.card = {

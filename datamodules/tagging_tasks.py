@@ -106,7 +106,9 @@ def is_document(words: list[str]) -> bool:
 def tags_of(rows: "datasets.Dataset", task: TagTask) -> list[list[int]]:
     """The tags of checked rows, as numbers; UNASKED of a word that has none."""
     numbers = {label: number for number, label in enumerate(task.labels)} | {n: n for n in range(task.num_labels)}
-    values = [[numbers[tag] for tag in tags] for tags in _told(rows, task)]
+    documents = map(is_document, rows[TOKENS])
+    told = zip(documents, _told(rows, task), strict=True)
+    values = [[UNASKED] if is_mark else [numbers[tag] for tag in tags] for is_mark, tags in told]
     if TARGET not in rows.column_names:
         return values
     words, places = rows[TOKENS], rows[TARGET]
@@ -143,9 +145,11 @@ def check_rows(rows: "datasets.Dataset", task: TagTask, where: str) -> None:
     allowed = {*range(task.num_labels), *task.labels}
     for number, (words, tags) in enumerate(zip(rows[TOKENS], _told(rows, task), strict=True)):
         wanted = 1 if TARGET in there else len(words or ())
-        wrong = next((tag for tag in tags if tag not in allowed), None)
+        if words == DOCUMENT:  # whose tag is none of the task's
+            continue
+        wrong = [tag for tag in tags if tag not in allowed]
         if not words or not all(isinstance(word, str) for word in words):
             raise Refused(f"{where}, row {number}: {words!r} is not possible, a list of words is needed.")
-        if len(tags) != wanted or wrong is not None:
-            told = f"{len(tags)} tags of {wanted} words" if wrong is None else f"the tag {wrong!r}"
+        if len(tags) != wanted or wrong:
+            told = f"the tag {wrong[0]!r}" if wrong else f"{len(tags)} tags of {wanted} words"
             raise Refused(f"{where}, row {number}: {told} is not possible, a word has one of {task.num_labels} tags.")

@@ -35,10 +35,11 @@ class Workers:
             torch.set_num_threads(threads)
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
-        """`map`, at once and without gradients."""
+        """`map`, at once, without gradients and in the caller's precision."""
+        is_mixed, precision = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-        def alone(*some: Any) -> Any:
-            with torch.no_grad():  # which each thread has to say for itself
+        def alone(*some: Any) -> Any:  # each thread has to say both for itself
+            with torch.no_grad(), torch.autocast("cpu", precision, enabled=is_mixed):
                 return function(*some)
 
         return list((self.pool.map if self.pool else map)(alone, *arguments))

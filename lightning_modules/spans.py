@@ -104,11 +104,14 @@ class SpanHead(Head):
             (row.asked, row.window, row.null, best_score(row), row.exact_match, row.f1, float(row.lacks))
             for row in rows
         ]
-        told = torch.tensor(lines, dtype=torch.float64, device=logits.device)
+        exact = torch.float32 if logits.device.type == "mps" else torch.float64  # the most that each has
+        told = torch.tensor(lines, dtype=exact, device=logits.device)
         return Judged((told, self.threshold), [*rows])
 
     def found(self, logits: Tensor, batch: dict) -> list[Found]:
-        """The best spans of each window, in characters."""
+        """The best spans of each window, in characters; found on the host, which has to read them anyway."""
+        logits = logits.cpu()
+        batch = {key: value.cpu() if isinstance(value, Tensor) else value for key, value in batch.items()}
         scores, first, last = best_spans(logits, batch["context"], batch["central"], *batch["decoding"])
         first, last = (place - batch["context"][:, :1] for place in (first, last))
         null = logits.gather(1, batch["no_answer"][:, None, None].expand(-1, 1, 2)).sum((1, 2)).double().nan_to_num()

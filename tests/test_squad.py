@@ -87,7 +87,7 @@ def test_no_context_is_on_both_sides(folder: Path, tmp_path: Path) -> None:
 def test_fewer_questions_are_a_part_of_more(folder: Path, tmp_path: Path) -> None:
     chosen_by = {n: prepared(str(folder), tmp_path / "cache", train_examples=n).train.rows.tolist() for n in (10, 30)}
     assert set(chosen_by[10]) < set(chosen_by[30])
-    with pytest.raises(Refused, match=r"data.train_examples=1000 is not possible: squad has \d+ questions to train on"):
+    with pytest.raises(Refused, match=r"data.train_examples=1000 is not possible: squad has \d+ rows to train on"):
         prepared(str(folder), tmp_path / "cache", train_examples=1000)
 
 

@@ -213,6 +213,10 @@ def row(**changed: Any) -> dict[str, Any]:
             [row(), row(id="b", answers={"text": [], "answer_start": []})],
             "x, row 1: it has no answer, which data=squad_v2",
         ),
+        ([row(answers=None)], "x, row 0: answers are texts and as many places where they begin, not None."),
+        ([row(answers=[{"text": "b", "answer_start": 0}])], "x, row 0: answers are texts"),
+        ([row(answers={"text": ["b"], "answer_start": [0, 1]})], "x, row 0: answers are texts"),
+        ([row(answers={"text": [None], "answer_start": [0]})], "x, row 0: answers are texts"),
     ],
 )
 def test_bad_rows_are_refused(rows: list[dict[str, Any]], words: str) -> None:

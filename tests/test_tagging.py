@@ -22,7 +22,7 @@ from datamodules.tagged import Words as Text
 from datamodules.tagged import cut
 from datamodules.tagged_examples import documents_of
 from datamodules.tagging import Tagging
-from datamodules.tagging_tasks import MINIATURE, PUBLISHED, check_rows
+from datamodules.tagging_tasks import MINIATURE, PUBLISHED, check_rows, tags_of
 from datamodules.task import Refused, Task, named
 from datamodules.tokenization import Subwords, Vocabulary, WordPiece
 from datamodules.traversal import Traversal
@@ -303,7 +303,7 @@ def test_choosing_on_dev_is_labelled_so_and_trains_on_all(folder: Path) -> None:
 def test_tasks_on_the_same_rows_share_what_is_prepared(folder: Path) -> None:
     ner, pos = prepared(folder), prepared(folder, task="pos")
     assert ner.tokens_dir == pos.tokens_dir
-    assert set(pos.tests[0].tags.tolist()) == {22, 0}
+    assert set(pos.tests[0].tags.tolist()) == {22, -1}
     assert ner.tokens_dir != prepared(folder, document_context=True).tokens_dir  # a frozen encoder's layers are others
 
 
@@ -381,6 +381,7 @@ def test_bad_rows_are_refused(folder: Path, tmp_path: Path) -> None:
             [*({key: row[key] for key in plain} for row in rows[:3]), {**three, **values}], plain
         )
 
+    of_pos = [{**row, "pos_tags": [99] * len(row["tokens"])} for row in rows]
     names = ["O", *(f"{letter}-{kind}" for kind in ("LOC", "PER", "ORG", "MISC") for letter in "BI")]
     other = good.cast_column("ner_tags", datasets.List(datasets.ClassLabel(names=names)))
     for train, words in (
@@ -391,12 +392,24 @@ def test_bad_rows_are_refused(folder: Path, tmp_path: Path) -> None:
         (changed(ner_tags=[0]), f"row 3: 1 tags of {len(rows[3]['tokens'])} words is not possible"),
         (changed(ner_tags=[9] * len(rows[3]["tokens"])), "row 3: the tag 9 is not possible"),
         (changed(ner_tags=[-1] * len(rows[3]["tokens"])), "row 3: the tag -1 is not possible"),
+        (changed(ner_tags=[None] * len(rows[3]["tokens"])), "row 3: the tag None is not possible"),
+        (datasets.Dataset.from_list(of_pos), "row 1: the tag 99 is not possible"),  # which data=pos would take
     ):
         write_splits(tmp_path, dict.fromkeys(("train", "validation", "test"), train))
         with pytest.raises(Refused) as caught:
             data_of(folder).prepare_data()
         assert words in str(caught.value)
         assert "conll2003/train-00000-of-00001.parquet" in str(caught.value)
+
+
+def test_a_mark_between_documents_has_no_tag_of_the_task() -> None:
+    """The original files say -X- there."""
+    rows = datasets.Dataset.from_list(
+        [{"tokens": ["-DOCSTART-"], "pos_tags": ["-X-"]}, {"tokens": ["Boats", "sail"], "pos_tags": ["NNS", "VBP"]}]
+    )
+    task = PUBLISHED["pos"]
+    check_rows(rows, task, "here")
+    assert tags_of(rows, task) == [[-1], [task.labels.index("NNS"), task.labels.index("VBP")]]
 
 
 def test_no_rows_are_refused() -> None:
