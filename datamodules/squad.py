@@ -170,7 +170,7 @@ class Squad(TextDataModule):
         }
 
     def lost(self, test: Split) -> dict[str, Any]:
-        """Questions of the test set that no whole tokens answer exactly, at the places where their answers are said to be."""
+        """Questions of the test set that no whole tokens answer exactly where their answers are said to be."""
         numbers = json.loads((self.tokens_dir / VALIDATION / "lost.json").read_text())
         return {"validation_lost": len(numbers), "validation_lost_ids": [test.rows.ids[row] for row in numbers]}
 
