@@ -114,13 +114,14 @@ class TextDataModule(L.LightningDataModule, ABC):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             made = self.subwords.load() if self.subwords.file else self.subwords.train(self.training_texts())
-            if (entries := self.subwords.entries(made)) > self.subwords.vocab_size:
-                raise Refused(
-                    f"model.vocab_size={self.subwords.vocab_size} is too small for {self.subwords.file}, which has "
-                    f"{entries} entries: it may be that number or more."
-                )
             save_tokenizer(made, path)
-        return read_tokenizer(path)
+        tokenizer = read_tokenizer(path)
+        if (entries := self.subwords.entries(tokenizer)) > self.subwords.vocab_size:
+            raise Refused(
+                f"model.vocab_size={self.subwords.vocab_size} is too small for {self.subwords.file}, which has "
+                f"{entries} entries: it may be that number or more."
+            )
+        return tokenizer
 
     # ---- Lightning ---------------------------------------------------------------------------------------------------
 
