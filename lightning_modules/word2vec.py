@@ -22,7 +22,7 @@ from lightning_modules.networks import word_windows
 from lightning_modules.networks.word_windows import Asked, Change
 from lightning_modules.optim import SCHEDULES
 from lightning_modules.replicas import Replicas
-from lightning_modules.row_descent import RowDescent, Workers
+from lightning_modules.row_descent import RowDescent
 from lightning_modules.shape import check_dropout
 from lightning_modules.word_table import WordTable
 
@@ -140,16 +140,16 @@ class Word2Vec(WordTable):
                 self.averages.add("train", name, value, count)
             self.log_dict(self.averages.read("train"), prog_bar=True, batch_size=1)
         optimizer: Any = self.optimizers()
-        workers = optimizer.optimizer.workers
-        with workers.instead_of_torchs():
-            optimizer.step(lambda: (workers.each(self.changes, shared(p, workers.number)) for p in self.parts(batch)))
+        optimizer.step(lambda: (self.changes(part) for part in self.parts(batch)))
         schedule: Any = self.lr_schedulers()
         schedule.step()
         return None
 
     def parts(self, batch: dict) -> Iterator[dict]:
         """The batch's blocks, some at a time: as many as have `update` centres."""
-        return divided(batch, max(1, self.hparams["update"] // batch["reach"].shape[1]))
+        number = max(1, self.hparams["update"] // batch["reach"].shape[1])
+        for first in range(0, len(batch["reach"]), number):
+            yield {k: v[first : first + number] if k in BLOCKWISE else v for k, v in batch.items()}
 
     def configure_optimizers(self) -> Any:
         """Gradient descent; the learning rate falls in equal steps, which are of equal numbers of words, about."""
@@ -170,9 +170,6 @@ class Word2Vec(WordTable):
     # ---- replicas ----------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
-        if not self.automatic_optimization and self.device.type == "cpu":
-            optimizer: Any = self.optimizers()
-            optimizer.optimizer.workers = Workers(torch.get_num_threads())
         if self.trainer.world_size > 1 and not self.automatic_optimization:
             self.replicas = Replicas([self.vectors.weight, self.outputs.weight])
 
@@ -194,14 +191,3 @@ class Word2Vec(WordTable):
         """Make the replicas one, if there are several."""
         if self.replicas is not None:
             self.replicas.join()
-
-
-def divided(batch: dict, number: int) -> Iterator[dict]:
-    """A batch's blocks, `number` at a time."""
-    for first in range(0, len(batch["reach"]), number):
-        yield {k: v[first : first + number] if k in BLOCKWISE else v for k, v in batch.items()}
-
-
-def shared(batch: dict, workers: int) -> Iterator[dict]:
-    """A batch's blocks in as many parts as there are workers, or fewer."""
-    return divided(batch, -(-len(batch["reach"]) // workers))

@@ -5,10 +5,8 @@ Windows, noise and sub-sampling against their own definitions; closed-form updat
 
 import math
 import random
-import time
 from itertools import pairwise
 from pathlib import Path
-from threading import current_thread
 from typing import Any
 
 import lightning as L
@@ -17,7 +15,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from scipy.stats import chisquare
-from torch.utils.data import DataLoader
 
 from datamodules.huffman import huffman
 from datamodules.noise import Noise
@@ -28,8 +25,8 @@ from datamodules.windows import BLOCK, SHARED, CountedWindows, Windows
 from datamodules.words import Words
 from lightning_modules.networks.word_windows import Change
 from lightning_modules.replicas import Replicas
-from lightning_modules.row_descent import RowDescent, Workers
-from lightning_modules.word2vec import Word2Vec, shared
+from lightning_modules.row_descent import RowDescent
+from lightning_modules.word2vec import Word2Vec
 
 KINDS = [(a, loss) for a in ("skip_gram", "cbow") for loss in ("negative_sampling", "hierarchical_softmax")]
 WINDOW, SIZE = 3, 6
@@ -168,10 +165,10 @@ def test_a_row_changes_by_what_all_its_predictions_say_up_to_the_cap() -> None:
     rows, values = torch.tensor([0, 1, 1, 3]), torch.tensor([[1.0, 2], [3, 4], [5, 6], [8, 8]])
     change = Change(rows, values, torch.tensor([4.0, 6, 10, 0]))
     optimizer = RowDescent([table], 0.5, cap=8)
-    optimizer.step(lambda: [[[Change(rows, values.clone(), change.pairs)]]])
+    optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)]])
     expected = torch.tensor([[0.5, 1], [8 * 0.5 * 8 / 16, 10 * 0.5 * 8 / 16], [0, 0], [4, 4]])
     torch.testing.assert_close(table.data, expected)
-    optimizer.step(lambda: [[[Change(rows, values.clone(), change.pairs)]] for _ in range(2)])
+    optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(2)])
     torch.testing.assert_close(table.data, 3 * expected)  # nothing is left over of the counting
     assert optimizer.state_dict()["state"] == {}
 
@@ -184,54 +181,11 @@ def test_an_update_sees_the_one_before_it() -> None:
     assert len(parts) > 3
     assert sum(len(part["reach"]) for part in parts) == len(batch["reach"])
     tables = [(model.vectors.weight, model.outputs.weight) for model in (once, twice)]
-    RowDescent(tables[0], 0.1, 8).step(lambda: ([once.changes(part)] for part in once.parts(batch)))
+    RowDescent(tables[0], 0.1, 8).step(lambda: (once.changes(part) for part in once.parts(batch)))
     for part in parts:
-        RowDescent(tables[1], 0.1, 8).step(lambda part=part: [[twice.changes(part)]])
+        RowDescent(tables[1], 0.1, 8).step(lambda part=part: [twice.changes(part)])
     for one, other in zip(*tables, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize(("architecture", "loss"), KINDS)
-def test_several_workers_make_the_updates_of_one(architecture: str, loss: str) -> None:
-    """To the last digit, with a part that cannot be divided evenly; the cap counts what all of them predict."""
-    batch, _, vocabulary = batch_of(sentences(), architecture=architecture, loss=loss, sample=0.0)
-    tables = []
-    for number in (1, 2, 3):
-        model = model_of(vocabulary.size, architecture, loss, update=80).float()
-        optimizer = RowDescent([model.vectors.weight, model.outputs.weight], 0.1, 2)
-        optimizer.workers = Workers(number)
-        optimizer.step(
-            lambda model=model, workers=optimizer.workers: (
-                workers.each(model.changes, shared(part, workers.number)) for part in model.parts(batch)
-            )
-        )
-        tables.append([model.vectors.weight.detach(), model.outputs.weight.detach()])
-    for others in tables[1:]:
-        for one, other in zip(tables[0], others, strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=0)
-
-
-def test_workers_stand_in_for_torchs_threads_in_a_step_alone(tmp_path: Path) -> None:
-    batch, _, vocabulary = batch_of(sentences(), architecture="skip_gram", loss="negative_sampling", sample=0.0)
-    model = model_of(vocabulary.size, "skip_gram", "negative_sampling").float().attach(Task("corpus", "pretraining"))
-    seen, changes = [], model.changes
-
-    def watched(batch: dict) -> tuple[Change, Change]:
-        seen.append((current_thread().name, torch.get_num_threads()))
-        time.sleep(0.05)  # long enough for the other one to begin
-        return changes(batch)
-
-    model.changes = watched
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    quiet |= {"enable_model_summary": False, "default_root_dir": tmp_path}
-    torch.set_num_threads(2)
-    try:
-        L.Trainer(accelerator="cpu", max_steps=1, **quiet).fit(model, DataLoader([batch], batch_size=None))  # pyright: ignore[reportArgumentType]
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)
-    assert len({name for name, _ in seen}) == 2
-    assert {threads for _, threads in seen} == {1}
 
 
 # ---- what is read ----------------------------------------------------------------------------------------------------
