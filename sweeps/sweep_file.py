@@ -211,7 +211,7 @@ class Reader:
 
     def check_range(self, name: str, told: Mapping[str, Any], method: str) -> None:
         """Numbers from min to max."""
-        key, ends = ("parameters", name), [told.get("min"), told.get("max")]
+        key, ends = ("parameters", name), (told.get("min"), told.get("max"))
         if method == "grid":
             raise self.refused(key, f"{name} is a range, which a grid has none of: it may have values.")
         if (
