@@ -13,17 +13,19 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
 from sweeps.files import read_record
+from sweeps.lease import Lease, beating
 from sweeps.sentences import AGAIN, advising
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
+ELSEWHERE = -1000  # the status of a job that another process has claimed
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 PATIENCE = float(os.environ.get(IMPATIENT, "20"))  # seconds that a job has to stop before it is killed
 
@@ -39,6 +41,7 @@ class Job:
         devices: GPUs that it takes.
         rerun: run it also if it has finished before.
         environment: variables of its own.
+        claim: a file that says whose the job is, where several processes on several machines may take it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Job:
     devices: int = 0
     rerun: bool = False
     environment: Mapping[str, str] | None = None
+    claim: Path | None = None
 
     @property
     def finished(self) -> bool:
@@ -81,18 +85,22 @@ class Running:
     progress: Path
     gpus: list[str]
     since: float
+    held: ExitStack = field(default_factory=ExitStack)
 
 
-def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Sequence[str] = ()) -> list[Outcome]:
+def run_jobs(
+    jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Sequence[str] = (), until: float | None = None
+) -> list[Outcome]:
     """Run every job, at most `at_once` at a time, each with GPUs of its own; one that fails stops no other.
 
     Args:
         logs: folder for what the jobs write, a file each.
         group: W&B's group of their runs.
         gpus: what there is to give to them.
+        until: on the monotonic clock; a job that would, as long as the longest one so far, end later is not begun.
 
     Returns:
-        The outcomes, in the order of `jobs`.
+        The outcomes, in the order of `jobs`; of a job that was not begun, none.
     """
     whole("jobs", at_once)
     logs.mkdir(parents=True, exist_ok=True)
@@ -102,10 +110,13 @@ def run_jobs(jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Se
         with advising(AGAIN), stopping(pool.running):
             while waiting or pool.running:
                 while waiting and pool.has_room(waiting[0][1]):
+                    if until is not None and not waiting[0][1].finished and pool.longest > until - time.monotonic():
+                        waiting.clear()
+                        break
                     pool.begin(*waiting.popleft())
                 pool.collect()
                 time.sleep(0.1)
-    return [pool.outcomes[number] for number in range(len(jobs))]
+    return [pool.outcomes[number] for number in sorted(pool.outcomes)]
 
 
 class Pool:
@@ -115,6 +126,7 @@ class Pool:
         self.board, self.at_once, self.logs, self.told, self.group, self.free = board, at_once, logs, told, group, free
         self.running: dict[int, Running] = {}
         self.outcomes: dict[int, Outcome] = {}
+        self.longest = 0.0  # seconds of a job
 
     def has_room(self, job: Job) -> bool:
         """Whether a job may begin now: a process, its GPUs and its place are free."""
@@ -123,13 +135,20 @@ class Pool:
 
     def begin(self, number: int, job: Job) -> None:
         """Start a job, unless it has finished before."""
-        if job.finished:
+        held = ExitStack()
+        if not (job.finished or job.claim is None or held.enter_context(claimed(job.claim))):
+            self.outcomes[number] = Outcome(job, ELSEWHERE)
+            self.board.ended(job.name, 0, 0.0, "run by another launcher")
+            return
+        if job.finished:  # asked again, for its last holder may just have finished it
+            held.close()
             self.outcomes[number] = Outcome(job, 0)
             self.board.ended(job.name, 0, 0.0, "finished before")
             return
         given, self.free = self.free[: job.devices], self.free[job.devices :]
         log = self.logs / f"{number}-{file_name(job.name)}.log"
         self.running[number] = start(job, log, self.told / str(number), given, self.group, self.at_once)
+        self.running[number].held = held
         self.board.began(job.name)
 
     def collect(self) -> None:
@@ -142,7 +161,9 @@ class Pool:
             del self.running[number]
             signal_all(one, signal.SIGKILL)  # ranks that outlived the first one would keep its GPUs
             self.free += one.gpus
+            one.held.close()
             seconds = time.monotonic() - one.since
+            self.longest = max(self.longest, seconds)
             self.outcomes[number] = Outcome(one.job, status, seconds, one.log)
             self.board.ended(one.job.name, status, seconds, str(one.log) if status else "")
 
@@ -168,6 +189,20 @@ def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_o
 
 
 @contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Whether a claim was free; it is held, and kept alive, inside."""
+    lease = Lease(path)
+    if (claim := lease.take()) is None:
+        yield False
+        return
+    try:
+        with beating(lease, claim.token):
+            yield True
+    finally:
+        lease.release(claim.token)
+
+
+@contextmanager
 def stopping(running: dict[int, Running]) -> Iterator[None]:
     """Whatever ends this block early (Ctrl-C, SIGTERM, a closed terminal, an error) ends all processes of all jobs."""
     ends = (signal.SIGTERM, signal.SIGHUP)
@@ -182,6 +217,7 @@ def stopping(running: dict[int, Running]) -> Iterator[None]:
             with suppress(subprocess.TimeoutExpired):
                 one.process.wait(max(0.0, end - time.monotonic()))
             signal_all(one, signal.SIGKILL)
+            one.held.close()
         for one, handler in zip(ends, previous, strict=True):
             signal.signal(one, handler)
 

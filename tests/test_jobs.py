@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from datamodules.task import Refused
 from sweeps import board, jobs
 from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
-from sweeps.jobs import Job, report_failures, run_jobs
+from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
 
 SCRIPT = """
 import json, os, sys, time
@@ -335,3 +337,48 @@ def test_a_job_whose_parent_was_killed_stops(tmp_path: Path) -> None:
     assert time.monotonic() < end
     assert Path(f"/proc/{works}").exists()
     os.kill(works, signal.SIGKILL)
+
+
+# ---- several launchers, and a budget ---------------------------------------------------------------------------------
+
+
+def test_two_launchers_divide_the_jobs_by_claims(tmp_path: Path) -> None:
+    """In two threads, as two machines would; each job runs once, and a claim is given back with its job."""
+    names = "abcdef"
+    todo = [replace(job(tmp_path, name, "sleep=0.3"), claim=tmp_path / f"{name}.claim") for name in names]
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda logs: by_hand(todo, tmp_path / logs), ("logs1", "logs2")))
+    assert [(tmp_path / name / "count").read_text() for name in names] == ["x"] * len(names)
+    for both in zip(*ended, strict=True):
+        assert {outcome.status for outcome in both} <= {0, ELSEWHERE}
+        assert 0 in {outcome.status for outcome in both}
+    assert ELSEWHERE in {outcome.status for outcome in (*ended[0], *ended[1])}
+    assert list(tmp_path.glob("*.claim")) == []
+
+
+def by_hand(todo: list[Job], logs: Path) -> list[jobs.Outcome]:
+    """`run_jobs` without its signal handlers, which only a main thread may set."""
+    logs.mkdir()
+    with board.Board(len(todo)) as lines:
+        pool = jobs.Pool(lines, 1, logs, logs, "group", [])
+        for number, one in enumerate(todo):
+            while not pool.has_room(one):
+                pool.collect()
+                time.sleep(0.02)
+            pool.begin(number, one)
+        while pool.running:
+            pool.collect()
+            time.sleep(0.02)
+    return [pool.outcomes[number] for number in range(len(todo))]
+
+
+def test_within_a_budget_only_whole_jobs_are_begun(tmp_path: Path) -> None:
+    todo = [job(tmp_path, name, "sleep=0.8") for name in "abcd"]
+    since = time.monotonic()
+    outcomes = run_jobs(todo, 1, tmp_path / "logs", "group", until=since + 2.6)
+    assert 1 <= len(outcomes) < 4
+    assert [outcome.status for outcome in outcomes] == [0] * len(outcomes)
+    assert time.monotonic() - since < 3.5
+    assert not (tmp_path / "d").exists()
+    again = run_jobs(todo, 1, tmp_path / "logs", "group")
+    assert [outcome.log is None for outcome in again] == [True] * len(outcomes) + [False] * (4 - len(outcomes))

@@ -1,0 +1,206 @@
+"""Run a sweep's file here: without an account, without a network, with the commands that `wandb agent` would start.
+
+    python -m sweeps.launch sweeps/nsp.yaml                        every point, each a fresh process
+    python -m sweeps.launch sweeps/nsp.yaml jobs=2 seed=7          two at once; any override holds for all points
+    python -m sweeps.launch sweeps/nsp.yaml budget=9m              as many whole points as fit
+    python -m sweeps.launch sweeps/nsp.yaml --dry-run              points, their commands, what is done
+    python -m sweeps.launch sweeps/nsp.yaml jobs=2 --write out.yaml    the file with these overrides, for `wandb sweep`
+
+Given again it skips the points that have finished and goes on with those that were stopped. Several launchers on one
+folder divide the points among them.
+"""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+import run as program  # registers the resolver behind hydra.run.dir
+from datamodules.task import Refused, whole
+from sweeps.environment import gpus_needed, visible_gpus
+from sweeps.files import read_record, write_text
+from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
+from sweeps.multirun import composed, short_names
+from sweeps.sentences import AGAIN, advising, answering
+from sweeps.sweep_file import OVERRIDES, Sweep, read
+
+CONF = Path(program.__file__).parent / "conf"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+OWN = ("jobs", "budget")  # keys that are the launcher's
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the command line says."""
+
+    overrides: tuple[str, ...]
+    jobs: int = 1
+    budget: float | None = None  # seconds
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Told":
+        """From "key=value" words.
+
+        Raises:
+            Refused: for a word that is none, or a wrong value of the launcher's own keys.
+        """
+        for word in words:
+            if "=" not in word:
+                raise Refused(f"{word!r} is no override: it may be <key>=<value>.")
+        own = dict(word.split("=", 1) for word in words if word.partition("=")[0] in OWN)
+        rest = tuple(word for word in words if word.partition("=")[0] not in OWN)
+        count = own.get("jobs", "1")
+        return cls(rest, whole("jobs", int(count) if count.isdigit() else count), seconds_of(own.get("budget")))
+
+
+def seconds_of(budget: str | None) -> float | None:
+    """ "90s", "9m", "2h" in seconds."""
+    if budget is None:
+        return None
+    if (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", budget)) is None:
+        raise Refused(f"budget={budget} is not possible: it may be a number and a unit, as 90s, 9m, 2h, 1d.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Inside, `composed` finds the suite's configurations."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        HydraConfig.instance().set_config(hydra.compose("config", return_hydra_config=True))
+        yield
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's points as jobs, with the configuration of each."""
+
+    sweep: Sweep
+    jobs: list[Job]
+    configurations: list[DictConfig]
+
+    @classmethod
+    def of(cls, sweep: Sweep, told: Told) -> "Plan":
+        """Compose every point before any is started.
+
+        Raises:
+            Refused: when points are one experiment, or need GPUs that there are not.
+        """
+        words = [(*sweep.words(point), *told.overrides) for point in sweep.points()]
+        configurations = [point(one) for one in words]
+        gpus = visible_gpus(str(configurations[0].trainer.accelerator))
+        places = [Path(cfg.hydra.run.dir) for cfg in configurations]
+        if len(set(places)) < len(places):
+            twice = next(place for place in places if places.count(place) > 1)
+            raise Refused(
+                f"{sweep.path}: several points are one experiment, {twice}: its parameters may differ in more."
+            )
+        jobs = [
+            Job(
+                name,
+                one,
+                place,
+                gpus_needed(cfg.trainer.devices, gpus, told.jobs),
+                bool(cfg.rerun),
+                claim=place.with_name(f"{place.name}.claim"),
+            )
+            for name, one, place, cfg in zip(short_names(words), words, places, configurations, strict=True)
+        ]
+        return cls(sweep, jobs, configurations)
+
+    def lines(self) -> list[str]:
+        """Points, commands, what is done and how long that took."""
+        done = [job.finished for job in self.jobs]
+        took = [seconds(job.directory) for job, is_done in zip(self.jobs, done, strict=True) if is_done]
+        left = len(done) - sum(done)
+        lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run"]
+        for job, is_done in zip(self.jobs, done, strict=True):
+            lines.append(f"  {'done' if is_done else 'to run'}  {job.name}  {job.directory}")
+            lines.append(f"          python run.py {' '.join(map(quoted, job.overrides))}")
+        if took and left:
+            lines.append(f"by those that are done: {left * sum(took) / len(took):,.0f} s of one job at a time")
+        return lines
+
+
+def point(words: Sequence[str]) -> DictConfig:
+    """The configuration of a point, with which places are resolved as the point itself will resolve them."""
+    cfg = composed(words)
+    HydraConfig.instance().set_config(cfg)
+    return cfg
+
+
+def seconds(directory: Path) -> float:
+    """What a finished run took, from its record."""
+    return float(read_record(directory)["cost"]["seconds"])
+
+
+def quoted(word: str) -> str:
+    """For a shell."""
+    return f"'{word}'" if set(word) & set(" []{}()$&;|<>*?") else word
+
+
+def rewritten(sweep: Sweep, overrides: Sequence[str]) -> str:
+    """The file with overrides for all points, as `wandb sweep` takes it."""
+    raw: dict[str, Any] = {**sweep.raw}
+    words = [str(word) for word in raw["command"]]
+    at = words.index(OVERRIDES)
+    return yaml.safe_dump({**raw, "command": [*words[: at + 1], *overrides, *words[at + 1 :]]}, sort_keys=False)
+
+
+def launch(sweep: Sweep, told: Told, folder: Path) -> int:
+    """Run what has not finished; returns the exit status, 1 if a point failed."""
+    with composing():
+        plan = Plan.of(sweep, told)
+    gpus = visible_gpus(str(plan.configurations[0].trainer.accelerator))
+    until = None if told.budget is None else time.monotonic() + told.budget
+    outcomes = run_jobs(plan.jobs, told.jobs, folder / "logs", sweep.name, gpus, until)
+    elsewhere = sum(outcome.status == ELSEWHERE for outcome in outcomes)
+    unbegun = len(plan.jobs) - len(outcomes)
+    if elsewhere:
+        print(f"{elsewhere} points are run by another launcher")
+    if unbegun:
+        print(f"{unbegun} points did not fit into the budget: {AGAIN}")
+    from sweeps.compare import report  # here, because scipy takes its time
+
+    print("\n".join(report([str(job.directory) for job in plan.jobs if job.finished], folder / "comparison")))
+    return 1 if report_failures([outcome for outcome in outcomes if outcome.status != ELSEWHERE]) else 0
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="a sweep in W&B's schema: sweeps/*.yaml")
+    parser.add_argument("overrides", nargs="*", help="jobs=, budget=, or any of run.py's, for all points")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="only write the file with these overrides")
+    arguments = parser.parse_intermixed_args(words)
+    sweep, told = read(arguments.file), Told.of(arguments.overrides)
+    if arguments.write:
+        write_text(arguments.write, rewritten(sweep, told.overrides))
+        print(f"for wandb sweep: {arguments.write}")
+        return 0
+    if arguments.dry_run:
+        with composing():
+            print("\n".join(Plan.of(sweep, told).lines()))
+        return 0
+    with advising(AGAIN):
+        return launch(sweep, told, Path("outputs/sweeps") / sweep.name)
+
+
+if __name__ == "__main__":
+    with answering():
+        try:
+            sys.exit(main(sys.argv[1:]))
+        except Refused as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
