@@ -21,7 +21,7 @@ from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
 from sweeps.files import read_record
-from sweeps.lease import Lease, beating
+from sweeps.lease import claimed
 from sweeps.sentences import AGAIN, advising
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
@@ -186,20 +186,6 @@ def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_o
             start_new_session=True,
         )
     return Running(job, process, log, progress, gpus, time.monotonic())
-
-
-@contextmanager
-def claimed(path: Path) -> Iterator[bool]:
-    """Whether a claim was free; it is held, and kept alive, inside."""
-    lease = Lease(path)
-    if (claim := lease.take()) is None:
-        yield False
-        return
-    try:
-        with beating(lease, claim.token):
-            yield True
-    finally:
-        lease.release(claim.token)
 
 
 @contextmanager

@@ -127,6 +127,20 @@ def beating(lease: Lease, token: str) -> Iterator[threading.Event]:
 
 
 @contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Whether a claim was free; it is held, and kept alive, inside."""
+    lease = Lease(path)
+    if (claim := lease.take()) is None:
+        yield False
+        return
+    try:
+        with beating(lease, claim.token):
+            yield True
+    finally:
+        lease.release(claim.token)
+
+
+@contextmanager
 def kept_alive() -> Iterator[None]:
     """As the child that does a claim's work: the claim lives as long as the work, also if its holder dies."""
     held = os.environ.pop(HELD, None)

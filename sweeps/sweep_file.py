@@ -214,11 +214,8 @@ class Reader:
         key, ends = ("parameters", name), (told.get("min"), told.get("max"))
         if method == "grid":
             raise self.refused(key, f"{name} is a range, which a grid has none of: it may have values.")
-        if (
-            any(type(end) not in (int, float) for end in ends)
-            or type(ends[0]) is not type(ends[1])
-            or ends[0] >= ends[1]
-        ):
+        kinds = {type(end) for end in ends}
+        if kinds not in ({int}, {float}) or not float(str(ends[0])) < float(str(ends[1])):
             raise self.refused(
                 key, f"{name}: min and max are {ends}: they may be two numbers of one kind, min the smaller."
             )
