@@ -12,6 +12,7 @@ folder divide the points among them.
 
 import argparse
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -125,7 +126,7 @@ class Plan:
         lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run"]
         for job, is_done in zip(self.jobs, done, strict=True):
             lines.append(f"  {'done' if is_done else 'to run'}  {job.name}  {job.directory}")
-            lines.append(f"          python run.py {' '.join(map(quoted, job.overrides))}")
+            lines.append(f"          {shlex.join(['python', 'run.py', *job.overrides])}")
         if took and left:
             lines.append(f"by those that are done: {left * sum(took) / len(took):,.0f} s of one job at a time")
         return lines
@@ -141,11 +142,6 @@ def point(words: Sequence[str]) -> DictConfig:
 def seconds(directory: Path) -> float:
     """What a finished run took, from its record."""
     return float(read_record(directory)["cost"]["seconds"])
-
-
-def quoted(word: str) -> str:
-    """For a shell."""
-    return f"'{word}'" if set(word) & set(" []{}()$&;|<>*?") else word
 
 
 def rewritten(sweep: Sweep, overrides: Sequence[str]) -> str:

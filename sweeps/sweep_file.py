@@ -211,13 +211,12 @@ class Reader:
 
     def check_range(self, name: str, told: Mapping[str, Any], method: str) -> None:
         """Numbers from min to max."""
-        key, ends = ("parameters", name), (told.get("min"), told.get("max"))
+        key, low, high = ("parameters", name), told.get("min"), told.get("max")
         if method == "grid":
             raise self.refused(key, f"{name} is a range, which a grid has none of: it may have values.")
-        kinds = {type(end) for end in ends}
-        if kinds not in ({int}, {float}) or not float(str(ends[0])) < float(str(ends[1])):
+        if {type(low), type(high)} not in ({int}, {float}) or not (low or 0) < (high or 0):
             raise self.refused(
-                key, f"{name}: min and max are {ends}: they may be two numbers of one kind, min the smaller."
+                key, f"{name}: min and max are {low}, {high}: they may be two numbers of one kind, min the smaller."
             )
         if told.get("distribution") not in RANGES:
             raise self.refused(key, f"{name}: distribution may be {', '.join(RANGES)}.")
