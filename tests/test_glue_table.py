@@ -248,6 +248,7 @@ def test_the_summary_is_plain_and_whole() -> None:
     assert found["failed"] == [{"task": "qqp", "why": "no qqp here"}]
 
 
+@pytest.mark.slow
 def test_a_real_record_has_what_the_table_reads(tmp_path: Path) -> None:
     small = (*TINY, "trainer=smoke", "logger=csv", "data.submission=false", "data.train_examples=64")
     done = command(tmp_path, *small, "data=glue", "data.source=miniature", "data.task=mnli")

@@ -243,6 +243,7 @@ def test_the_mnli_run_predicts_the_diagnostic_set(hub: Path, tmp_path: Path) -> 
         assert {row["prediction"] for row in answers} <= {"entailment", "neutral", "contradiction"}
 
 
+@pytest.mark.slow
 def test_a_source_without_the_diagnostic_set_is_as_good(hub: Path, tmp_path: Path) -> None:
     full, quiet = mnli(hub, tmp_path / "cache"), mnli(hub, tmp_path / "cache", submission=False)
     assert {name: len(examples) for name, examples in full.unlabelled.items()} == {

@@ -70,7 +70,7 @@ def trace(name: str, cache: str, directory: Path) -> tuple[LanguageModel, list[f
     return model, losses.values
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["bert_miniature", *(pytest.param(n, marks=pytest.mark.slow) for n in [*MODELS][1:])])
 def test_the_first_steps_have_the_golden_losses(name: str, cache: str, tmp_path: Path) -> None:
     assert torch.get_num_threads() == 1
     model, losses = trace(name, cache, tmp_path)

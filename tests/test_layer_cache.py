@@ -82,6 +82,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 # ---- whole runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing_and_the_scores_are_the_same(
     execute: Execute, encoders: list[Path], computed: list[int]
 ) -> None:

@@ -228,8 +228,9 @@ def cells() -> list[tuple[str, ...]]:
 
 
 def marked(cell: tuple[str, ...]) -> Any:
-    """A cell; of the worlds that take longest to generate, slowly."""
-    return pytest.param(cell, marks=pytest.mark.slow) if "data=squad_v2" in cell else cell
+    """A cell; slowly, of the worlds that take longest to generate all but one."""
+    takes_long = "data=squad_v2" in cell or ("data=squad" in cell and f"model={MINIATURES[0]}" not in cell)
+    return pytest.param(cell, marks=pytest.mark.slow) if takes_long else cell
 
 
 @pytest.mark.parametrize("cell", [marked(cell) for cell in cells()], ids=words)

@@ -164,6 +164,7 @@ def test_what_is_told_stands_in_its_line():
         assert owners.items() <= world.owners.items()
 
 
+@pytest.mark.slow
 def test_polarity_is_grounded_but_not_in_a_window_of_two():
     assert polarity_accuracy(window=15) > 0.9
     assert polarity_accuracy(window=2) < 0.62

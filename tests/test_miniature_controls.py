@@ -110,6 +110,7 @@ def preferred(score: Score, error: str, of_words: str = "") -> float:
     return 50 + 50 * float(np.mean(found))
 
 
+@pytest.mark.slow
 def test_neighbours_tell_order_but_not_agreement() -> None:
     """Agreement with one of 300 nouns, over other words, is too rare in 0.3 million words for who counts neighbours."""
     for learner, enough in ((language_model, 90), (direction, 99)):
@@ -238,6 +239,7 @@ def next_preferred(train: list[list[str]], held_out: list[list[str]], half: str)
     return 50 + 50 * float(np.mean(np.sign(rated[::2] - rated[1::2])))
 
 
+@pytest.mark.slow
 def test_shuffled_sentences_lose_the_order_half_of_next_sentence_prediction() -> None:
     """And not the topic half. Two segments of a shuffled document are as likely the other way round."""
     real = (told("train")[:HELD_OUT], told("validation", HELD_OUT))

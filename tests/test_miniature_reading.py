@@ -28,6 +28,7 @@ def words(text: str) -> list[str]:
     return findall(r"[a-z]+", text.lower())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1.1", "v2.0"])
 def test_questions_have_the_answers_that_stand_in_the_text(version: str):
     rows = questions("validation", version)

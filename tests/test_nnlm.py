@@ -194,6 +194,7 @@ def test_bits_per_byte_are_those_of_the_words_and_of_spelling_what_is_unknown(
     assert float(found["val/causal_lm_loss"]) == pytest.approx(sum(told) / len(told), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_miniature_is_learned(cache: str, tmp_path: Path) -> None:
     """In seconds its words in context surprise less than each word by itself, also if it was against drawn ones."""
     for changes in ((), ("text.objective.negatives=512",)):

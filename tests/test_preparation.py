@@ -174,6 +174,7 @@ def running(pid: str) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_goes_on_with_the_same_bytes(
     tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +455,7 @@ def epochs(passes: Passes, batches: int) -> list[list[tuple[int, ...]]]:
     return taken
 
 
+@pytest.mark.slow
 def test_a_resume_inside_any_group_is_exact(grouped: Corpus) -> None:
     whole = epochs(stream(grouped), 130)
     assert len({tuple(batch) for batch in whole}) == 130

@@ -108,6 +108,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     return the_run(place), done
 
 
+@pytest.mark.slow
 def test_random_weights_are_at_chance_everywhere(asked: tuple[Path, Done]) -> None:
     record = summary(asked[0])
     assert (record["data"], record["start"], record["checkpoint"]) == ("miniature/probes", "scratch", "none")
@@ -119,6 +120,7 @@ def test_random_weights_are_at_chance_everywhere(asked: tuple[Path, Done]) -> No
     assert not record["collapsed"]
 
 
+@pytest.mark.slow
 def test_the_metrics_are_those_of_the_answers(asked: tuple[Path, Done]) -> None:
     rows, known, metrics = table(asked[0] / "predictions/probes.tsv"), probes(), summary(asked[0])["metrics"]
     assert [int(row["index"]) for row in rows] == list(range(len(known)))
@@ -133,6 +135,7 @@ def test_the_metrics_are_those_of_the_answers(asked: tuple[Path, Done]) -> None:
         assert metrics[f"test_probes/accuracy{part}"] == pytest.approx(right[part] / count, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_and_a_table_is_shown(asked: tuple[Path, Done]) -> None:
     assert {path.name for path in asked[0].iterdir()} == {".hydra", "metrics.csv", "predictions", "summary.json"}
     lines = [line.split() for line in asked[1].out.splitlines()]

@@ -124,6 +124,7 @@ def tuned(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
     return the_run(place), done.out, set((site / "modules").read_text().split())
 
 
+@pytest.mark.slow
 def test_a_run_without_wandb_does_not_import_it(tuned: tuple[Path, str, set[str]]) -> None:
     run, _, modules = tuned
     assert "lightning" in modules
@@ -131,6 +132,7 @@ def test_a_run_without_wandb_does_not_import_it(tuned: tuple[Path, str, set[str]
     assert not (run / "wandb").exists()
 
 
+@pytest.mark.slow
 def test_a_task_starts_from_published_weights(tuned: tuple[Path, str, set[str]], hub: Hub) -> None:
     run, said, _ = tuned
     assert said.splitlines()[0] == "start: hub:acme/tiny-bert, 26 of 26 tensors loaded"
@@ -143,6 +145,7 @@ def test_a_task_starts_from_published_weights(tuned: tuple[Path, str, set[str]],
     assert adopted == {"vocab_size": len(WORDS), "hidden_size": 24, "num_layers": 1, "gelu": "erf", "nsp": True}
 
 
+@pytest.mark.slow
 def test_its_model_directory_needs_no_hub(tuned: tuple[Path, str, set[str]]) -> None:
     run, _, _ = tuned
     texts = [(str(row["sentence1"]), str(row["sentence2"])) for row in miniature.glue("rte", "validation", seed=0)]

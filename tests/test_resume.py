@@ -129,6 +129,7 @@ def test_pretraining(tmp_path: Path, cut: Cut, every: int, step: int, micro: int
     assert epochs == [0] * 5 + [1] * 5 + [2] * 2
 
 
+@pytest.mark.slow
 def test_a_task(tmp_path: Path, cut: Cut) -> None:
     """From the end of the second epoch; the best epoch may be an earlier one, and must be known after the cut."""
     runs = continued(folders(tmp_path), cut, TUNE, step=13, every=0)
@@ -151,6 +152,7 @@ def test_a_run_cut_off_before_its_first_checkpoint_begins_anew(tmp_path: Path, c
     assert [step for step, _ in history(the_run(place), "train/masked_lm")] == list(range(12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("overrides", "folder"), [(PRETRAIN, "encoder"), (TUNE, "model")])
 def test_a_run_cut_off_after_its_last_step_is_evaluated(
     overrides: tuple[str, ...], folder: str, tmp_path: Path, cut: Cut, monkeypatch: pytest.MonkeyPatch

@@ -171,6 +171,7 @@ def test_a_wrong_value_is_refused_also_of_a_finished_run(override: str, pretrain
     assert override in command(pretraining[0], *PRETRAIN, override).refusal
 
 
+@pytest.mark.slow
 def test_rerun_goes_beside_the_first(pretrained: Path, tmp_path: Path) -> None:
     first = command(tmp_path, *PRETRAIN, "logger=csv", "trainer.max_steps=1", "trainer.limit_val_batches=1")
     again = command(
@@ -313,6 +314,7 @@ def test_a_regression_leaves_scores(pretrained: Path, tmp_path: Path) -> None:
     assert (record["headline"]["name"], record["collapsed"]) == ("spearman", False)
 
 
+@pytest.mark.slow
 def test_zero_shot_trains_nothing_and_leaves_the_same_record(tmp_path: Path) -> None:
     asked = (*GLUE, "data.task=cola", "transfer=zero_shot", "model=gpt_miniature", "init_from=scratch", "logger=csv")
     done = command(tmp_path, *asked)

@@ -180,6 +180,7 @@ def gpts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return the_run(place), done.out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_samples(gpts: tuple[Path, str]) -> None:
     run, said = gpts
     record = summary(run)
@@ -194,6 +195,7 @@ def test_a_run_leaves_samples(gpts: tuple[Path, str]) -> None:
     assert f"attention: {run}/attention (3 pictures)" in closing_words(record, run)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_pictures(gpts: tuple[Path, str]) -> None:
     run, _ = gpts
     files = [run / name for name in summary(run)["attention"]]
@@ -201,6 +203,7 @@ def test_a_run_leaves_pictures(gpts: tuple[Path, str]) -> None:
     assert len({imread(path).tobytes() for path in files}) == showing.SENTENCES
 
 
+@pytest.mark.slow
 def test_weights_and_biases_has_both(gpts: tuple[Path, str]) -> None:
     run, _ = gpts
     (folder,) = (run / "wandb").glob("offline-run-*")

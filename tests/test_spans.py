@@ -227,6 +227,7 @@ def on_a_rank(rank: int, file: str, rows: list[Found], results: Any) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_windows_of_two_processes_count_as_those_of_one(tmp_path: Any) -> None:
     """A question's windows are on both, and of unequal number."""
     rows = found(4, questions=41)

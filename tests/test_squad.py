@@ -147,6 +147,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], words: str, tmp_pa
         prepared("miniature", tmp_path, **settings)
 
 
+@pytest.mark.slow
 def test_the_miniature_is_served_in_the_hubs_columns() -> None:
     for repository, version in SQUAD.items():
         rows = sources.load_rows("miniature", repository, None, "validation")

@@ -125,6 +125,7 @@ def test_random_answers_to_the_miniature(version: str) -> None:
     check_against_others(miniature_golds(version), version)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_random_answers_to_the_published_validation_set() -> None:
     golds = real_golds()
@@ -214,6 +215,7 @@ def test_thresholds_of_the_odds(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert 100 * sum(again.values()) / len(again) == pytest.approx(found[f"best_{name}"], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_folder_and_the_miniature_are_data_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = squad("validation", 0, "v2.0")
     mine = {row["id"]: (row["answers"]["text"] or [""])[0] for row in rows}

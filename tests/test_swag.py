@@ -277,6 +277,7 @@ def test_a_run_on_a_folder_is_recorded_and_answers(folder: Path, tmp_path: Path)
     assert "swag expects 6: sent1, sent2, ending0, ending1, ending2, ending3" in refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["bert_miniature", "gpt_miniature"])
 def test_generated_text_is_never_called_swag_alone(model: str, tmp_path: Path) -> None:
     few = ("trainer.limit_train_batches=2", "data.train_examples=32", "data.submission=false")

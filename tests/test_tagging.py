@@ -552,6 +552,7 @@ def spans(tags: list[str]) -> set[tuple[int, int, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_generated_text_is_called_so_and_has_its_parts(tmp_path: Path) -> None:
     few = ("trainer.limit_train_batches=3", "trainer.max_epochs=1", "model.vocab_size=600", "data.eval_batch_size=200")
     done = command(tmp_path, *RUN, *few, "data=roles", "data.source=miniature")

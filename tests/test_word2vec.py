@@ -400,6 +400,7 @@ def half(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_a_row_of_two_replicas_is_the_mean_of_those_that_changed_it(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(half, (str(tmp_path),), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]

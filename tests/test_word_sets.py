@@ -272,6 +272,7 @@ def test_a_group_has_one_colour_and_any_word_is_drawn(tmp_path: Path) -> None:
         assert (np.abs(pixels - wanted).max(-1) < 0.01).any() == there
 
 
+@pytest.mark.slow
 def test_a_pre_training_of_vectors_shows_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(showing, "neighbours", lambda *_: [])  # of ELMo, whose words these are
     cfg = compose("model=elmo_miniature", f"cache_dir={cache_of(tmp_path)}", *CPU)

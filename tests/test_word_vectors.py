@@ -127,6 +127,7 @@ def test_random_vectors_are_judged_as_gensim_judges_them(
     assert found["coverage/analogies"] < (0.95 if limit is None else 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the folder ../shared/data is absent")
 def test_published_sets_are_judged_as_gensim_judges_them(tmp_path: Path) -> None:
     sets = read(str(SHARED), ("wordsim353", "simlex999", "questions-words"), ())

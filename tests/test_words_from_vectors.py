@@ -115,6 +115,7 @@ def test_given_words_are_read_and_never_learnt() -> None:
 # ---- whole runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_with_vectors_and_what_it_leaves(execute: Execute, tmp_path: Path) -> None:
     """Frozen and saved; the model directory answers when the vectors' folder is gone; layers are those of any run."""
     folder = encoder_of(tmp_path / "vectors")
