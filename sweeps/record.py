@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules.labelled import LabelledData
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
@@ -118,7 +119,8 @@ def features(model: LanguageModel, data: Any) -> dict[str, Any]:
     """What a frozen encoder's layers weigh, what was computed for this run, and the words they stand beside."""
     if not isinstance(model.head, FeatureHead):
         return {}
-    cache, words = getattr(data, "layers", None), {"words": model.head.origin} if model.head.origin else {}
+    cache = data.layers if isinstance(data, LabelledData) else None
+    words = {"words": model.head.origin} if model.head.origin else {}
     return {"mix": model.head.learned(), **({} if cache is None else {"layers": cache.figures}), **words}
 
 
