@@ -17,7 +17,7 @@ from datamodules.base import TextDataModule, TextSettings, once
 from datamodules.formats import SequencePair
 from datamodules.labelled_examples import LabelledExamples
 from datamodules.layer_cache import LayerCache
-from datamodules.loading import BatchLoader, EvaluationLoader
+from datamodules.loading import BatchLoader, EvaluationLoader, Examples
 from datamodules.selection import ON_TEST, SELECTIONS, counted, some_of
 from datamodules.task import TRAIN, Task, one_of, whole
 
@@ -54,7 +54,6 @@ class LabelledData(TextDataModule, Generic[E]):
     train: E
     val: E
     tests: list[E]
-    unlabelled: dict[str, E]  # pyright: ignore[reportIncompatibleVariableOverride]
     layers: LayerCache | None = None
 
     def __init__(
@@ -171,7 +170,7 @@ class LabelledData(TextDataModule, Generic[E]):
         return self.some(TRAIN, rows)
 
     @property
-    def sets_of_examples(self) -> list[E]:
+    def sets_of_examples(self) -> list[Examples]:
         """All that a run reads, once set up."""
         return [self.train, self.val, *self.tests, *self.unlabelled.values()]
 

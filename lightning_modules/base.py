@@ -46,7 +46,8 @@ from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.frozen import Featured
-from lightning_modules.heads import HEADS, Head, asked, likeliest
+from lightning_modules.head import Head, Judge
+from lightning_modules.heads import HEADS
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
 from lightning_modules.optim import OptimizerSpec, build
@@ -128,6 +129,11 @@ class LanguageModel(OnDisk, Featured, ABC):
             self.metrics = nn.ModuleDict({name: task_metrics(task, f"{name}/") for name in evaluations})
         return self
 
+    @property
+    def judge(self) -> Judge:
+        """What makes answers of logits: the head, or where nothing is trained the likeliest candidate."""
+        return Judge() if self.head is None else self.head
+
     # ---- one step ----------------------------------------------------------------------------------------------------
 
     def losses(self, batch: dict) -> tuple[Losses, Tensor | None]:
@@ -197,7 +203,7 @@ class LanguageModel(OnDisk, Featured, ABC):
                 self.averages.add(name, f"{loss}_bits_per_byte", bits, size)
         if logits is None:
             return
-        told, rows = asked(logits, batch) if self.head is None else self.head.judged(logits, batch)
+        told, rows = self.judge.judged(logits, batch)
         self.metrics[name].update(*told)
         self.answers.setdefault(name, []).extend(rows)
 
@@ -236,7 +242,7 @@ class LanguageModel(OnDisk, Featured, ABC):
     def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[Any, ...]]:
         """Row number, answer and what it was chosen from, of each example."""
         _, logits = self.read(batch)
-        return likeliest(logits, batch) if self.head is None else self.head.answered(logits, batch)
+        return self.judge.answered(logits, batch)
 
     # ---- optimisation ------------------------------------------------------------------------------------------------
 

@@ -46,19 +46,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def is_collapsed(predictions: list) -> bool:
-    """A classifier that gives every example, or word, the same label has learned nothing (MRPC: accuracy 0.684)."""
-    if predictions and isinstance(predictions[0], list):
-        predictions = [tag for words in predictions for tag in words if tag >= 0]
-    return len(predictions) > 1 and len(set(predictions)) == 1
-
-
-def has_no_answers(data: Any, results: Results) -> bool:
-    """Whether every question was said to have no answer: the label of all, where answers are spans of a text."""
-    rows = [row for answers in results.answers.values() for row in answers]
-    return data.task.kind == "span" and len(rows) > 1 and all(row.start == row.stop for row in rows)
-
-
 def record(
     cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
 ) -> dict:
@@ -144,7 +131,6 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
     first = f"test_{data.task.test_sets[0]}"
-    predictions = [row[1] for row in results.answers.get(first, ())]
     metric = f"{first}/{data.task.headline}/"
     parts = {name.removeprefix(metric): 100 * v for name, v in results.metrics.items() if name.startswith(metric)}
     parts = {name: value for name, value in parts.items() if "/" not in name}
@@ -158,7 +144,7 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
-        "collapsed": (bool(data.task.labels) and is_collapsed(predictions)) or has_no_answers(data, results),
+        "collapsed": results.collapsed,
     }
 
 
