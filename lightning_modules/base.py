@@ -46,7 +46,7 @@ from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.frozen import Featured
-from lightning_modules.head import Head, Judge
+from lightning_modules.head import Head, judge_of
 from lightning_modules.heads import HEADS
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
@@ -129,11 +129,6 @@ class LanguageModel(OnDisk, Featured, ABC):
             self.metrics = nn.ModuleDict({name: task_metrics(task, f"{name}/") for name in evaluations})
         return self
 
-    @property
-    def judge(self) -> Judge:
-        """What makes answers of logits: the head, or where nothing is trained the likeliest candidate."""
-        return Judge() if self.head is None else self.head
-
     # ---- one step ----------------------------------------------------------------------------------------------------
 
     def losses(self, batch: dict) -> tuple[Losses, Tensor | None]:
@@ -201,11 +196,10 @@ class LanguageModel(OnDisk, Featured, ABC):
             self.averages.add(name, "bits_per_byte", bits, size)
             if len(measured) > 1:  # of each direction, too
                 self.averages.add(name, f"{loss}_bits_per_byte", bits, size)
-        if logits is None:
-            return
-        told, rows = self.judge.judged(logits, batch)
-        self.metrics[name].update(*told)
-        self.answers.setdefault(name, []).extend(rows)
+        if logits is not None:
+            told, rows = judge_of(self.head).judged(logits, batch)
+            self.metrics[name].update(*told)
+            self.answers.setdefault(name, []).extend(rows)
 
     def finish(self, name: str) -> None:
         """Log an evaluation set's averages, the perplexity per token of language models, and metrics.
@@ -242,7 +236,7 @@ class LanguageModel(OnDisk, Featured, ABC):
     def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[Any, ...]]:
         """Row number, answer and what it was chosen from, of each example."""
         _, logits = self.read(batch)
-        return self.judge.answered(logits, batch)
+        return judge_of(self.head).answered(logits, batch)
 
     # ---- optimisation ------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from datamodules.task import WORD_VECTORS, Task
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence
+from lightning_modules.head import judge_of
 from lightning_modules.metrics import task_metrics
 from lightning_modules.word_vectors import judge
 
@@ -74,9 +75,10 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     path = None if settled else best or None
     trainer.test(model, datamodule=data, ckpt_path=path, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
-    answers = {name: model.judge.of_examples(gather(rows), model.task) for name, rows in model.answers.items()}
+    judging = judge_of(model.head)
+    answers = {name: judging.of_examples(gather(rows), model.task) for name, rows in model.answers.items()}
     for name, rows in answers.items():
-        metrics |= model.judge.by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
+        metrics |= judging.by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
     unlabelled = {}
     if data.unlabelled:
         outputs: Any = trainer.predict(model, datamodule=data)
@@ -85,7 +87,7 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
             unlabelled[name] = gather([row for batch in batches for row in batch])
     first = answers.get(f"test_{model.task.test_sets[0]}", [])
     evaluated = "best" if best else "last" if model.task.trains else "none"
-    return Results(metrics, answers, unlabelled, evaluated, collapsed=model.judge.is_collapsed(model.task, first))
+    return Results(metrics, answers, unlabelled, evaluated, collapsed=judging.is_collapsed(model.task, first))
 
 
 def settle(trainer: L.Trainer, model: LanguageModel, data: Any, best: str) -> dict[str, float]:
@@ -93,7 +95,7 @@ def settle(trainer: L.Trainer, model: LanguageModel, data: Any, best: str) -> di
     curve = next(one for one in trainer.callbacks if isinstance(one, Convergence))  # pyright: ignore
     if "val" not in model.answers or not curve.has_just_seen(trainer.global_step, bool(best)):
         trainer.validate(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
-    return model.judge.settle(model.task, gather(model.answers["val"]))
+    return judge_of(model.head).settle(model.task, gather(model.answers["val"]))
 
 
 def of_words(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:

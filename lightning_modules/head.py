@@ -116,6 +116,11 @@ class Head(Judge, nn.Module, ABC):
         return {}
 
 
+def judge_of(head: Head | None) -> Judge:
+    """What makes answers of logits; where there is no head, the likeliest candidate is one."""
+    return Judge() if head is None else head
+
+
 def in_rows(*columns: Tensor) -> list[tuple[Any, ...]]:
     """Columns (B, ...) -> B rows of plain values."""
     return list(zip(*(column.tolist() for column in columns), strict=True))
