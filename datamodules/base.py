@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Required, TypedDict
 
 import lightning as L
 from filelock import FileLock
@@ -14,7 +15,17 @@ from datamodules.loading import BatchLoader, EvaluationLoader, Examples, Share, 
 from datamodules.task import Refused, Task, fingerprint, whole
 from datamodules.tokenization import Subwords, Vocabulary, digest, read_tokenizer, save_tokenizer
 
-ON_TEST = "selected on dev"  # of a data module's `selection`, in words
+
+class TextSettings(TypedDict, total=False):
+    """The arguments of `TextDataModule`, for a data set that hands them on."""
+
+    source: Required[str]
+    tokenizer: Required[Subwords]
+    global_batch_size: Required[int]
+    eval_batch_size: Required[int]
+    seed: Required[int]
+    cache_dir: Required[str]
+    num_workers: int | None
 
 
 class TextDataModule(L.LightningDataModule, ABC):
@@ -52,11 +63,6 @@ class TextDataModule(L.LightningDataModule, ABC):
         self.selection = ""  # in words, how the evaluated epoch is chosen
         self.checkpoint = "best"  # which epoch is evaluated, of a task: best | last | none
         self.unlabelled: dict[str, Examples] = {}  # sets to predict, by name
-
-    @property
-    def chooses_on_test(self) -> bool:
-        """Whether the epoch is chosen on the published validation set, as the papers did."""
-        return self.selection.endswith(ON_TEST)
 
     # ---- to be written by a data set ---------------------------------------------------------------------------------
 

@@ -7,62 +7,35 @@ import numpy as np
 import torch
 
 from datamodules.glue_tasks import GlueTask
-from datamodules.layer_cache import KeptLayers, LayerCache, text_sizes
-
-AT_ONCE = 1000  # rows that are measured together
+from datamodules.labelled_examples import LabelledExamples
 
 
-class GlueExamples:
-    """Some rows of a split, or all.
+class GlueExamples(LabelledExamples):
+    """Some rows of a split.
 
-    Attributes:
-        kept: what a frozen encoder makes of the split's rows, which batches then bring along.
+    Args:
+        collate: makes a batch of examples' texts.
     """
 
-    kept: KeptLayers | None = None
-
     def __init__(
-        self,
-        directory: Path,
-        task: GlueTask,
-        lay_out: Callable[[list[list[np.ndarray]]], dict],
-        rows: np.ndarray | None,
+        self, folder: Path, task: GlueTask, collate: Callable[[list[list[np.ndarray]]], dict], rows: np.ndarray
     ) -> None:
-        self.task, self.lay_out = task, lay_out
-        self.fields = [np.load(directory / f"{c}.npy", mmap_mode="r") for c in task.columns]
-        self.offsets = [np.load(directory / f"{c}-offsets.npy") for c in task.columns]
-        self.labels = np.load(directory / "labels.npy")
-        self.rows = np.arange(len(self.labels)) if rows is None else rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def begin(self, epoch: int) -> None:
-        """Nothing is drawn."""
+        self.task, self.collate = task, collate
+        self.fields = [np.load(folder / f"{c}.npy", mmap_mode="r") for c in task.columns]
+        self.offsets = [np.load(folder / f"{c}-offsets.npy") for c in task.columns]
+        self.labels = np.load(folder / "labels.npy")
+        super().__init__(len(self.labels), rows)
 
     def texts(self, row: int) -> list[np.ndarray]:
         """Token ids of each column of a row of the split."""
         return [ids[at[row] : at[row + 1]] for ids, at in zip(self.fields, self.offsets, strict=True)]
 
-    def keep(self, cache: LayerCache, name: str) -> None:
-        """Bring along the layers that are in the cache under the split's name."""
-        rows = np.array_split(np.arange(len(self.labels)), -(-len(self.labels) // AT_ONCE))
-        self.kept = cache.open(name, lambda: np.concatenate([text_sizes(self.laid_out(some)) for some in rows]))
+    def lay_out(self, numbers: np.ndarray) -> dict:
+        return self.collate([self.texts(row) for row in numbers])
 
-    def laid_out(self, numbers: np.ndarray) -> dict:
-        """Rows of the split as a batch, without what is known of them."""
-        batch = self.lay_out([self.texts(row) for row in numbers])
-        batch["index"] = torch.from_numpy(numbers)
-        return batch
-
-    def batch(self, rows: np.ndarray, epoch: int) -> dict:
-        numbers = self.rows[rows]
-        batch = self.laid_out(numbers)
-        if self.kept is not None:
-            batch["layers"] = self.kept.read(batch)
+    def truth(self, numbers: np.ndarray, batch: dict) -> dict:
         dtype = torch.float32 if self.task.kind == "regression" else torch.int64
-        batch["labels"] = torch.from_numpy(self.labels[numbers]).to(dtype)
-        return batch
+        return {"labels": torch.from_numpy(self.labels[numbers]).to(dtype)}
 
     def label_counts(self) -> dict[str, int] | None:
         """Rows of each label."""

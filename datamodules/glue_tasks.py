@@ -1,10 +1,9 @@
-"""GLUE's nine tasks as nine rows of a table, SWAG and SICK as two more; the check of rows, and the tenth of train.
+"""GLUE's nine tasks as nine rows of a table, SWAG and SICK as two more, and the check of rows.
 
 A task's validation set, whose labels are public, is our *test* set: what has to be chosen (learning rate, epochs) is
-chosen on a fixed tenth of train, `holdout_mask`.
+chosen on a fixed tenth of train (selection.py).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -46,13 +45,11 @@ class GlueTask(Task):
     """A row of the table: what a model learns of the task, and where the hub keeps its text.
 
     Attributes:
-        train: the split that is trained on.
         server_sets: what is predicted for the server, as far as a source has it.
         may_be_empty: columns in which the published data has empty texts.
         repository, config: where the hub has it; config empty: as the task is called.
     """
 
-    train: str = "train"
     server_sets: tuple[ServerSet, ...] = ()
     may_be_empty: tuple[str, ...] = ()
     repository: str = GLUE
@@ -156,21 +153,6 @@ def task_of(name: str) -> GlueTask:
                     f"it ({one.file}); it may be {', '.join(ALL_TASKS)}."
                 )
     return ALL_TASKS[one_of("data.task", name, ALL_TASKS)]
-
-
-def holdout_mask(rows: Sequence[str], share: float = 0.1) -> np.ndarray:
-    """Which rows of train are held out for choices: decided by each text alone, so by no seed, order or machine.
-
-    Args:
-        rows: the texts of each row, joined with the unit separator "\\x1f"; equal texts fall on the same side.
-        share: expected part of the different texts that is held out, 0 to 1.
-
-    Returns:
-        Booleans, (len(rows),), True for a held-out row.
-    """
-    bound = int(share * 2**64)
-    digests = (hashlib.blake2b(row.encode(), digest_size=8).digest() for row in rows)
-    return np.fromiter((int.from_bytes(digest) < bound for digest in digests), dtype=bool, count=len(rows))
 
 
 def check_rows(rows: "datasets.Dataset", task: GlueTask, where: str, labelled: bool) -> None:

@@ -14,8 +14,7 @@ import torch
 from tokenizers import Tokenizer
 
 from datamodules.formats import SequencePair
-from datamodules.glue_examples import AT_ONCE
-from datamodules.layer_cache import KeptLayers, LayerCache, text_sizes
+from datamodules.labelled_examples import LabelledExamples
 from datamodules.squad_golds import NO_ANSWER
 from datamodules.squad_score import V1, V2, score
 from datamodules.squad_text import Cut, Rows
@@ -134,15 +133,18 @@ class Split:
         characters = np.array(self.contexts.stretch(text, *self.parts[window]))
         return Passage(self.rows.contexts[text], characters, self.rows.answers(row), self.version)
 
-    def laid_out(self, windows: np.ndarray) -> dict:
+    def lay_out(self, windows: np.ndarray) -> dict:
         """Windows as a batch, without what is known of them."""
-        batch = self.layout.batch(self.vocabulary, [self.texts(window) for window in windows], self.task)
-        batch["index"] = torch.from_numpy(windows)
-        return batch
+        return self.layout.batch(self.vocabulary, [self.texts(window) for window in windows], self.task)
 
     def batch(self, windows: np.ndarray) -> dict:
-        """Windows as a batch, with the keys of lightning_modules/spans.py."""
-        batch, rows = self.laid_out(windows), self.asked[windows]
+        """Windows as a batch, with what is known of them."""
+        batch = {**self.lay_out(windows), "index": torch.from_numpy(windows)}
+        return {**batch, **self.truth(windows, batch)}
+
+    def truth(self, windows: np.ndarray, batch: dict) -> dict:
+        """What is known of the windows of a batch: the keys of lightning_modules/spans.py."""
+        rows = self.asked[windows]
         lengths = np.diff(self.parts[windows])[:, 0]
         if self.apart:
             begin, columns = np.ones_like(rows), 1 + np.maximum(lengths, 1)  # of no token an unknown one is read
@@ -164,46 +166,24 @@ class Split:
             "asked": rows,
         }
         return {
-            **batch,
             **{key: torch.from_numpy(value.astype(np.int64)) for key, value in told.items()},
             "decoding": (self.reading.n_best, self.reading.max_answer_length),
             "passages": [self.passage(window) for window in windows],
         }
 
 
-class SpanExamples:
-    """Some windows of a split.
-
-    Attributes:
-        kept: what a frozen encoder makes of the split's windows, which batches then bring along.
-    """
-
-    kept: KeptLayers | None = None
+class SpanExamples(LabelledExamples):
+    """Some windows of a split."""
 
     def __init__(self, split: Split, rows: np.ndarray) -> None:
-        self.split, self.rows = split, rows
+        super().__init__(len(split.asked), rows)
+        self.split = split
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def lay_out(self, numbers: np.ndarray) -> dict:
+        return self.split.lay_out(numbers)
 
-    def begin(self, epoch: int) -> None:
-        """Nothing is drawn."""
-
-    def keep(self, cache: LayerCache, name: str) -> None:
-        """See `GlueExamples.keep`."""
-        count = len(self.split.asked)
-        parts = np.array_split(np.arange(count), -(-count // AT_ONCE))
-        self.kept = cache.open(name, lambda: np.concatenate([text_sizes(self.laid_out(some)) for some in parts]))
-
-    def laid_out(self, numbers: np.ndarray) -> dict:
-        """Windows of the split as a batch, without what is known of them."""
-        return self.split.laid_out(numbers)
-
-    def batch(self, rows: np.ndarray, epoch: int) -> dict:
-        batch = self.split.batch(self.rows[rows])
-        if self.kept is not None:
-            batch["layers"] = self.kept.read(batch)
-        return batch
+    def truth(self, numbers: np.ndarray, batch: dict) -> dict:
+        return self.split.truth(numbers, batch)
 
     def num_tokens(self) -> int:
         """Tokens of these windows, question and context, as often as they are read."""

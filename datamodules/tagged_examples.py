@@ -13,51 +13,39 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from datamodules.layer_cache import KeptLayers, LayerCache, text_sizes
+from datamodules.labelled_examples import LabelledExamples
 from datamodules.tagged import Words, places_of, read_places
-from datamodules.tagging_tasks import TagTask
+from datamodules.task import Task
 from datamodules.tokenization import Vocabulary
 
-AT_ONCE = 1000  # rows that are measured together
 FILES = ("ids", "words", "sentences", "documents")
 
 
-class TaggedExamples:
+class TaggedExamples(LabelledExamples):
     """Some rows of a split.
 
     Args:
-        lay_out: makes a batch of texts.
+        collate: makes a batch of texts.
         room: tokens of a text, as the model reads them, that a sequence has room for.
         context: whether a sentence is read with its document around it, as far as there is room.
-
-    Attributes:
-        kept: what a frozen encoder makes of the split's rows, which batches then bring along.
     """
-
-    kept: KeptLayers | None = None
 
     def __init__(
         self,
-        directory: Path,
-        task: TagTask,
+        folder: Path,
+        task: Task,
         vocabulary: Vocabulary,
-        lay_out: Callable[[list[Words]], dict],
+        collate: Callable[[list[Words]], dict],
         rows: np.ndarray,
         room: int,
         context: bool,
     ) -> None:
-        self.ids, self.words, self.sentences, self.documents = (np.load(directory / f"{f}.npy") for f in FILES)
-        self.tags = np.load(directory / f"{task.name}.npy")
-        self.task, self.vocabulary, self.lay_out, self.rows = task, vocabulary, lay_out, rows
-        self.room, self.context = room, context
+        self.ids, self.words, self.sentences, self.documents = (np.load(folder / f"{f}.npy") for f in FILES)
+        self.tags = np.load(folder / f"{task.name}.npy")
+        super().__init__(len(self.documents), rows)
+        self.task, self.vocabulary, self.collate, self.room, self.context = task, vocabulary, collate, room, context
         places = read_places(vocabulary, self.ids)
         self.ends = np.append(places[self.words[:-1]], places[-1] + 1)  # (W + 1,) what is read before each word
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def begin(self, epoch: int) -> None:
-        """Nothing is drawn."""
 
     def window(self, row: int) -> tuple[int, int]:
         """The words that a row is read with, first and stop: whole words on both sides of its own, as many on the one
@@ -84,25 +72,11 @@ class TaggedExamples:
         begins = self.words[first : stop + 1]
         return Words(self.ids[begins[0] : begins[-1]].astype(np.int64), begins - begins[0], self.asked(row) - first)
 
-    def keep(self, cache: LayerCache, name: str) -> None:
-        """Bring along the layers that are in the cache under the split's name."""
-        number = len(self.documents)
-        rows = np.array_split(np.arange(number), -(-number // AT_ONCE))
-        self.kept = cache.open(name, lambda: np.concatenate([text_sizes(self.laid_out(some)) for some in rows]))
+    def lay_out(self, numbers: np.ndarray) -> dict:
+        return self.collate([self.text(row) for row in numbers])
 
-    def laid_out(self, numbers: np.ndarray) -> dict:
-        """Rows of the split as a batch, without what is known of them."""
-        batch = self.lay_out([self.text(row) for row in numbers])
-        batch["index"] = torch.from_numpy(numbers)
-        return batch
-
-    def batch(self, rows: np.ndarray, epoch: int) -> dict:
-        numbers = self.rows[rows]
-        batch = self.laid_out(numbers)
-        if self.kept is not None:
-            batch["layers"] = self.kept.read(batch)
-        batch["tags"] = torch.from_numpy(self.tags[np.concatenate([self.asked(row) for row in numbers])])
-        return batch
+    def truth(self, numbers: np.ndarray, batch: dict) -> dict:
+        return {"tags": torch.from_numpy(self.tags[np.concatenate([self.asked(row) for row in numbers])])}
 
     def label_counts(self) -> dict[str, int]:
         """Words of each tag."""

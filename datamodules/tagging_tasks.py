@@ -26,12 +26,10 @@ class TagTask(Task):
     Attributes:
         column: the rows' tags.
         config: of the repository.
-        train: the split that is trained on.
     """
 
     column: str = ""
     config: str = "conll2003"
-    train: str = "train"
     repository: str = CONLL
 
     @property

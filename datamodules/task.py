@@ -19,6 +19,7 @@ ASKED = ("probes", "threshold")
 WORD_VECTORS = "word_vectors"  # a kind, too: the vectors of single words are looked at as they are
 UNTRAINED = (*ASKED, WORD_VECTORS)
 OBJECTIVES = ("masked_lm", "ltr")  # of BERT, and of how its text is read: from both sides, or from left to right
+TRAIN = "train"  # the split that is trained on, of every data set with labels
 GENERATED = {"miniature": "demo", "miniature-sweep": "sweep", "miniature-gpu": "gpu"}  # by data.source: its size
 
 

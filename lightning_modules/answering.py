@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from hydra.utils import get_class, instantiate
 
-from datamodules.task import Refused, Task, named
-from lightning_modules import encoder_io, span_scores
+from datamodules.task import Refused, Task
+from lightning_modules import encoder_io
 
 AT_ONCE = 64  # examples in a batch
 NO_TASK = "a pre-training has no task to answer"
@@ -92,14 +92,4 @@ def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | f
     with torch.inference_mode():
         for batch in layout.batches_of_texts(tokenizer, texts, model.task, AT_ONCE):
             rows += sorted(model.predict_step(model.transfer_batch_to_device(batch, model.device, 0), 0))
-    if model.task.kind == "span":
-        found = span_scores.answers(rows, model.task, float(model.head.threshold))
-        return [texts[one.asked][1][one.start : one.stop] for one in found]
-    return [in_words(model.task, answer) for _, answer, _ in rows]
-
-
-def in_words(task: Task, answer: Any) -> str | float:
-    """A label's name, those of a text's words with blanks between them, or a score."""
-    if isinstance(answer, list):
-        return " ".join(named(task.labels, number) for number in answer)
-    return task.labels[int(answer)] if task.labels else float(answer)
+    return model.head.in_words(model.task, rows, texts)

@@ -46,7 +46,8 @@ from torch import Tensor, nn
 
 from datamodules.task import ASKED, UNTRAINED, Refused, Task, one_of
 from lightning_modules.frozen import Featured
-from lightning_modules.heads import HEADS, Head, asked, likeliest
+from lightning_modules.head import Head, judge_of
+from lightning_modules.heads import HEADS
 from lightning_modules.metrics import Averages, task_metrics
 from lightning_modules.on_disk import OnDisk
 from lightning_modules.optim import OptimizerSpec, build
@@ -195,11 +196,10 @@ class LanguageModel(OnDisk, Featured, ABC):
             self.averages.add(name, "bits_per_byte", bits, size)
             if len(measured) > 1:  # of each direction, too
                 self.averages.add(name, f"{loss}_bits_per_byte", bits, size)
-        if logits is None:
-            return
-        told, rows = asked(logits, batch) if self.head is None else self.head.judged(logits, batch)
-        self.metrics[name].update(*told)
-        self.answers.setdefault(name, []).extend(rows)
+        if logits is not None:
+            told, rows = judge_of(self.head).judged(logits, batch)
+            self.metrics[name].update(*told)
+            self.answers.setdefault(name, []).extend(rows)
 
     def finish(self, name: str) -> None:
         """Log an evaluation set's averages, the perplexity per token of language models, and metrics.
@@ -236,7 +236,7 @@ class LanguageModel(OnDisk, Featured, ABC):
     def predict_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> list[tuple[Any, ...]]:
         """Row number, answer and what it was chosen from, of each example."""
         _, logits = self.read(batch)
-        return likeliest(logits, batch) if self.head is None else self.head.answered(logits, batch)
+        return judge_of(self.head).answered(logits, batch)
 
     # ---- optimisation ------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,13 @@ class Convergence(Callback):
             look = (trainer.global_step, float(trainer.callback_metrics["val/score"]))
             self.scores = [score for score in self.scores if score[0] != look[0]] + [look]  # a resume may look again
 
+    def has_just_seen(self, step: int, best: bool) -> bool:
+        """Whether the last look was at the model as `step` left it, and, where the `best` is asked for, better than all
+        before it."""
+        if not self.scores or self.scores[-1][0] != step:
+            return False
+        return not best or all(score < self.scores[-1][1] for _, score in self.scores[:-1])
+
     def state_dict(self) -> dict[str, Any]:
         return {"scores": self.scores}
 

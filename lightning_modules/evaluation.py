@@ -1,8 +1,6 @@
 """Evaluating what was trained: metrics, per-example answers, predictions for unlabelled text."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import lightning as L
@@ -11,10 +9,10 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.task import WORD_VECTORS, Task
-from lightning_modules import span_scores
 from lightning_modules.base import LanguageModel
+from lightning_modules.callbacks import Convergence
+from lightning_modules.head import judge_of
 from lightning_modules.metrics import task_metrics
-from lightning_modules.spans import SpanHead
 from lightning_modules.word_vectors import judge
 
 
@@ -34,11 +32,13 @@ class Results:
     Attributes:
         metrics: "<evaluation set>/<metric>" -> value, on a part of the set "<set>/<metric>/<part>"; "<set>/score" is
             the headline in percent.
-        answers: evaluation set -> rows of (row number, prediction, label, probabilities); of spans, see `of_examples`.
+        answers: evaluation set -> rows of (row number, prediction, label, probabilities); of spans
+            `span_scores.Answer`s.
         unlabelled: set without public labels -> rows of (row number, prediction, probabilities).
         checkpoint: the epoch that was evaluated, best | last; last also where no epoch was ever selected, none where
             nothing is trained.
         vectors: (W, D) of words, where these were evaluated.
+        collapsed: whether every example of the first test set got the same answer.
     """
 
     metrics: dict[str, float]
@@ -46,6 +46,7 @@ class Results:
     unlabelled: dict[str, list]
     checkpoint: str = "last"
     vectors: torch.Tensor | None = None
+    collapsed: bool = False
 
 
 def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
@@ -74,33 +75,27 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     path = None if settled else best or None
     trainer.test(model, datamodule=data, ckpt_path=path, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)
-    answers = {name: of_examples(model, gather(rows)) for name, rows in model.answers.items()}
+    judging = judge_of(model.head)
+    answers = {name: judging.of_examples(gather(rows), model.task) for name, rows in model.answers.items()}
     for name, rows in answers.items():
-        metrics |= by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
+        metrics |= judging.by_part(model.task, name, rows, data.parts(name.removeprefix("test_")))
     unlabelled = {}
     if data.unlabelled:
         outputs: Any = trainer.predict(model, datamodule=data)
         outputs = outputs if len(data.unlabelled) > 1 else [outputs]
         for name, batches in zip(data.unlabelled, outputs, strict=True):
             unlabelled[name] = gather([row for batch in batches for row in batch])
-    return Results(metrics, answers, unlabelled, "best" if best else "last" if model.task.trains else "none")
-
-
-def of_examples(model: LanguageModel, rows: list) -> list:
-    """Rows of all ranks, one an example: of spans those of an example's windows together, `span_scores.Answer`s."""
-    if model.task.kind != "span":
-        return rows
-    assert isinstance(model.head, SpanHead)
-    return span_scores.answers(rows, model.task, float(model.head.threshold))
+    first = answers.get(f"test_{model.task.test_sets[0]}", [])
+    evaluated = "best" if best else "last" if model.task.trains else "none"
+    return Results(metrics, answers, unlabelled, evaluated, collapsed=judging.is_collapsed(model.task, first))
 
 
 def settle(trainer: L.Trainer, model: LanguageModel, data: Any, best: str) -> dict[str, float]:
-    """Choose the threshold above which a question has no answer, on the selection set, and keep it in the head."""
-    trainer.validate(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
-    assert isinstance(model.head, SpanHead)
-    threshold, found = span_scores.best_threshold(of_examples(model, gather(model.answers["val"])))
-    model.head.threshold.fill_(threshold)
-    return {"selection/score": 100 * found, "selection/threshold": threshold}
+    """Let the head of the epoch that is evaluated choose what it does not learn, on the selection set."""
+    curve = next(one for one in trainer.callbacks if isinstance(one, Convergence))  # pyright: ignore
+    if "val" not in model.answers or not curve.has_just_seen(trainer.global_step, bool(best)):
+        trainer.validate(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
+    return judge_of(model.head).settle(model.task, gather(model.answers["val"]))
 
 
 def of_words(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
@@ -109,7 +104,7 @@ def of_words(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     found = judge(model.to(trainer.strategy.root_device), data.bench)
     for logger in trainer.loggers:
         logger.log_metrics(found.metrics, 0)
-    return Results(found.metrics, found.answers, {}, "none", found.vectors)
+    return Results(found.metrics, found.answers, {}, "none", vectors=found.vectors)
 
 
 def best_threshold(task: Task, rows: list, used: float) -> tuple[float, float]:
@@ -128,34 +123,6 @@ def best_threshold(task: Task, rows: list, used: float) -> tuple[float, float]:
     ]
     best, place = max(found, default=(0.0, used))
     return place, 100 * best
-
-
-def by_part(task: Task, name: str, rows: list, parts: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """The task's metrics on parts of a test set, from the answers of all ranks; of no row of a part, none.
-
-    Args:
-        rows: see `Results.answers`.
-        parts: row numbers of each part.
-    """
-    if task.kind == "span":
-        return dict(span_scores.by_part(name, rows, parts))
-    found = {}
-    for part, numbers in parts.items():
-        wanted = set(numbers)
-        if chosen := [(prediction, label) for number, prediction, label, _ in rows if number in wanted]:
-            values = task_metrics(task, "")(*told(task, chosen))  # of this call: every rank has all rows
-            found |= {f"{name}/{metric}/{part}": float(values[metric]) for metric in task.metrics}
-    return found
-
-
-def told(task: Task, rows: Sequence[tuple[Any, Any]]) -> list[torch.Tensor]:
-    """Predictions and labels of examples, or of examples' words, as the task's metrics are updated with them."""
-    columns = list(zip(*rows, strict=True))
-    if task.kind != "tags":
-        return [torch.tensor(column) for column in columns]
-    sizes = torch.tensor([len(words) for words in columns[0]])
-    words = [torch.tensor(list(chain.from_iterable(column))) for column in columns]
-    return [*words, torch.arange(len(sizes)).repeat_interleave(sizes)]
 
 
 def read_metrics(trainer: L.Trainer) -> dict[str, float]:

@@ -6,14 +6,13 @@ tokens. Shapes: S sequences, B examples, D width, C labels.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.task import Task
-from lightning_modules.head import Head, Judged, beside_the_truth, in_rows
+from lightning_modules.head import Head
 from lightning_modules.networks.recurrent import BiLstm
 from lightning_modules.networks.transformer import initialise
 from lightning_modules.spans import Span
@@ -25,9 +24,6 @@ class Labels(Head):
 
     def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
         return F.cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        return logits.argmax(-1)
 
 
 class Score(Head):
@@ -103,13 +99,3 @@ HEADS: dict[str, type[SummaryHead] | type[Span] | type[Tags]] = {
     "span": Span,
     "tags": Tags,
 }
-
-
-def likeliest(logits: Tensor, batch: dict) -> list[tuple[Any, ...]]:
-    """Where nothing is trained: see `Head.answered`, of scores (B, C) of candidates."""
-    return in_rows(batch["index"], logits.argmax(-1), logits.softmax(-1))
-
-
-def asked(logits: Tensor, batch: dict) -> Judged:
-    """Where nothing is trained: see `Head.judged`, of scores (B, C) of candidates."""
-    return beside_the_truth(logits.argmax(-1), logits.softmax(-1), batch)

@@ -15,7 +15,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from datamodules.task import Task
-from lightning_modules.spans import Found, best_score
+from lightning_modules.span_decoding import Found, best_score
 
 METRICS = ("exact_match", "f1")
 

@@ -13,58 +13,22 @@ A batch has, besides the keys of any batch (base.py):
     decoding (n_best, longest)          on the host: candidates of a window, tokens of an answer
     passages [Passage]                  on the host: what each window is cut from
 
-Shapes: W windows, T columns of the longest, N tokens of all sequences, D width, K = n_best.
+Shapes: W windows, T columns of the longest, N tokens of all sequences, D width.
 """
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.task import Task
+from lightning_modules import span_scores
 from lightning_modules.head import Head, Judged
 from lightning_modules.networks.recurrent import BiLstm, read
 from lightning_modules.networks.transformer import initialise
-
-
-class Passage(Protocol):
-    """What a window is cut from, and what is right there; made by the data.
-
-    Attributes:
-        lacks: whether its question has no answer.
-    """
-
-    lacks: bool
-
-    def characters(self, first: int, last: int) -> tuple[int, int]:
-        """[from, to) of the context's characters that the stretch's tokens `first` to `last` stand for."""
-        ...
-
-    def score(self, start: int, stop: int) -> tuple[float, float]:
-        """Exact match and F1 of the context's characters [start, stop) as an answer; of none, of the empty answer."""
-        ...
-
-
-class Found(NamedTuple):
-    """What is kept of a window.
-
-    Attributes:
-        asked: its question's number.
-        window: its own.
-        null: the score of no answer.
-        candidates: (score, start, stop) in characters of the context, the best first; none where none is possible.
-        exact_match, f1: of the best.
-        lacks: whether the question has no answer.
-    """
-
-    asked: int
-    window: int
-    null: float
-    candidates: tuple[tuple[float, int, int], ...]
-    exact_match: float
-    f1: float
-    lacks: bool
+from lightning_modules.span_decoding import NONE, Found, best_score, best_spans, in_characters
 
 
 class SpanHead(Head):
@@ -119,51 +83,28 @@ class SpanHead(Head):
         rows = zip(*(column.tolist() for column in columns), batch["passages"], strict=True)
         return [in_characters(*row) for row in rows]
 
+    def of_examples(self, rows: list[Found], task: Task) -> list[span_scores.Answer]:
+        """Windows -> the questions' answers."""
+        return span_scores.answers(rows, task, float(self.threshold))
 
-def in_characters(
-    asked: int, window: int, null: float, scores: list[float], first: list[int], last: list[int], passage: Passage
-) -> Found:
-    """A window's candidates, without those that are none."""
-    spans = [
-        (score, *passage.characters(a, b)) for score, a, b in zip(scores, first, last, strict=True) if score > NONE
-    ]
-    return Found(asked, window, null, tuple(spans), *passage.score(*(spans[0][1:] if spans else (0, 0))), passage.lacks)
+    def by_part(
+        self, task: Task, name: str, rows: Sequence[Any], parts: Mapping[str, Sequence[int]]
+    ) -> dict[str, float]:
+        return dict(span_scores.by_part(name, rows, parts))
 
+    def settle(self, task: Task, rows: list[Found]) -> dict[str, float]:
+        """Choose the threshold above which a question has no answer, and keep it."""
+        threshold, found = span_scores.best_threshold(self.of_examples(rows, task))
+        self.threshold.fill_(threshold)
+        return {"selection/score": 100 * found, "selection/threshold": threshold}
 
-NONE = float("-inf")  # the score of what is no candidate
-LARGEST = 1e30  # the score of what has an infinite one
+    def in_words(self, task: Task, rows: list[Found], texts: Sequence[tuple[str, ...]]) -> list[str | float]:
+        """The stretch of each context, the second text; empty where there is no answer."""
+        return [texts[one.asked][1][one.start : one.stop] for one in self.of_examples(rows, task)]
 
-
-def best_score(row: Found) -> float:
-    return row.candidates[0][0] if row.candidates else NONE
-
-
-def best_spans(
-    logits: Tensor, context: Tensor, central: Tensor, n_best: int, longest: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The best spans of each window: from the `n_best` best begins within `central` and ends within `context`.
-
-    The release takes the best columns first and leaves out those that are not allowed; here none is lost to them.
-
-    Args:
-        logits: (W, T, 2).
-        context, central: (W, 2), [from, to).
-        longest: tokens that a span may have.
-
-    Returns:
-        Scores, first and last columns, each (W, at most n_best); what is no span has the score -inf.
-    """
-    column = torch.arange(logits.shape[1], device=logits.device)
-    allowed = [(column >= part[:, :1]) & (column < part[:, 1:]) for part in (central, context)]
-    scores = [
-        logits[..., side].double().nan_to_num(NONE, LARGEST, NONE).masked_fill(~allowed[side], NONE) for side in (0, 1)
-    ]
-    kept = min(n_best, logits.shape[1])
-    (begin, first), (end, last) = (part.topk(kept) for part in scores)
-    is_span = (last[:, None] >= first[..., None]) & (last[:, None] - first[..., None] < longest)  # (W, K, K)
-    both = (begin[..., None] + end[:, None]).masked_fill(~is_span, NONE).flatten(1)
-    best, place = both.topk(min(n_best, both.shape[1]))
-    return best, first.gather(1, place // kept), last.gather(1, place % kept)
+    def is_collapsed(self, task: Task, rows: Sequence[Any]) -> bool:
+        """Whether every question was said to have no answer."""
+        return len(rows) > 1 and all(row.start == row.stop for row in rows)
 
 
 class Span(SpanHead):

@@ -6,13 +6,15 @@ nothing is learnt of it, and in an evaluation it is wrong.
 Shapes: N tokens of all sequences, W words that are asked for, K of them that have a token, D width, C tags.
 """
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.task import Task
+from datamodules.task import Task, named
 from lightning_modules.chunks import Chunks
 from lightning_modules.head import Head, Judged
 from lightning_modules.networks.recurrent import BiLstm, read
@@ -26,9 +28,6 @@ class TagHead(Head):
 
     def loss(self, logits: Tensor, batch: dict) -> tuple[Tensor, int]:
         return F.cross_entropy(logits, batch["tags"][batch["reached"]], reduction="sum"), len(logits)
-
-    def predict(self, logits: Tensor) -> Tensor:
-        return logits.argmax(-1)
 
     def of_words(self, logits: Tensor, batch: dict) -> Tensor:
         """(K, C) -> (W,) tags, -1 for a word that has no token."""
@@ -48,6 +47,21 @@ class TagHead(Head):
         counts = torch.stack([owner[mark].bincount(minlength=batch["num_examples"]) for mark in marks], dim=1)
         columns = (batch["index"].tolist(), by_owner(tags, batch), by_owner(batch["tags"], batch), counts.tolist())
         return Judged((tags, batch["tags"], owner), list(zip(*columns, strict=True)))
+
+    def told(self, answers: Sequence[list[int]], truths: Sequence[list[int]]) -> Sequence[Tensor]:
+        """Words of all texts, one after the other, and whose they are."""
+        sizes = torch.tensor([len(words) for words in answers])
+        words = [torch.tensor(list(chain.from_iterable(column))) for column in (answers, truths)]
+        return *words, torch.arange(len(sizes)).repeat_interleave(sizes)
+
+    def in_words(self, task: Task, rows: list[Any], texts: Sequence[tuple[str, ...]]) -> list[str | float]:
+        """The tags of each text's words, with blanks between them."""
+        return [" ".join(named(task.labels, tag) for tag in tags) for _, tags, _ in rows]
+
+    def is_collapsed(self, task: Task, rows: Sequence[Any]) -> bool:
+        """Whether every word that was not cut off has the same tag."""
+        tags = [tag for row in rows for tag in row[1] if tag >= 0]
+        return len(tags) > 1 and len(set(tags)) == 1
 
 
 def by_owner(words: Tensor, batch: dict) -> list[list[int]]:

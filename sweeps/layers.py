@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from datamodules.labelled import LabelledData
 from datamodules.layer_cache import VERSION, LayerCache
 from datamodules.task import Refused, fingerprint
 from lightning_modules.base import LanguageModel
@@ -44,7 +45,7 @@ def keep_layers(start: Start, trainer: L.Trainer, model: LanguageModel, data: An
     if model.transfer.features is None or not isinstance(model.head, FeatureHead) or not model.head.layers:
         return
     is_limited = isinstance(trainer.limit_train_batches, int) or trainer.limit_train_batches < 1
-    if not model.transfer.features.cache or start.directory is None or not hasattr(data, "layers") or is_limited:
+    if not model.transfer.features.cache or start.directory is None or not isinstance(data, LabelledData) or is_limited:
         say("layers: computed anew in each epoch")
         return
     folder = data.cache / "layers" / fingerprint(layer_facts(start, str(trainer.precision), model, data))
@@ -122,7 +123,7 @@ def fill(
     """Compute and keep what is missing, texts of one length together.
 
     Args:
-        sets: of rows that are read (`GlueExamples`), each with what is `kept` of it.
+        sets: of rows that are read (`LabelledExamples`), each with what is `kept` of it.
         context: in which the trainer lets a model compute.
         size: rows of a batch.
     """

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from datamodules.labelled import LabelledData
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
@@ -43,19 +44,6 @@ def git_state(folder: Path) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of Python and the packages that decide numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def is_collapsed(predictions: list) -> bool:
-    """A classifier that gives every example, or word, the same label has learned nothing (MRPC: accuracy 0.684)."""
-    if predictions and isinstance(predictions[0], list):
-        predictions = [tag for words in predictions for tag in words if tag >= 0]
-    return len(predictions) > 1 and len(set(predictions)) == 1
-
-
-def has_no_answers(data: Any, results: Results) -> bool:
-    """Whether every question was said to have no answer: the label of all, where answers are spans of a text."""
-    rows = [row for answers in results.answers.values() for row in answers]
-    return data.task.kind == "span" and len(rows) > 1 and all(row.start == row.stop for row in rows)
 
 
 def record(
@@ -118,7 +106,8 @@ def features(model: LanguageModel, data: Any) -> dict[str, Any]:
     """What a frozen encoder's layers weigh, what was computed for this run, and the words they stand beside."""
     if not isinstance(model.head, FeatureHead):
         return {}
-    cache, words = getattr(data, "layers", None), {"words": model.head.origin} if model.head.origin else {}
+    cache = data.layers if isinstance(data, LabelledData) else None
+    words = {"words": model.head.origin} if model.head.origin else {}
     return {"mix": model.head.learned(), **({} if cache is None else {"layers": cache.figures}), **words}
 
 
@@ -142,7 +131,6 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
     first = f"test_{data.task.test_sets[0]}"
-    predictions = [row[1] for row in results.answers.get(first, ())]
     metric = f"{first}/{data.task.headline}/"
     parts = {name.removeprefix(metric): 100 * v for name, v in results.metrics.items() if name.startswith(metric)}
     parts = {name: value for name, value in parts.items() if "/" not in name}
@@ -156,7 +144,7 @@ def headline(data: Any, results: Results) -> dict[str, Any]:
         },
         "selection": data.selection,
         "checkpoint": results.checkpoint,
-        "collapsed": (bool(data.task.labels) and is_collapsed(predictions)) or has_no_answers(data, results),
+        "collapsed": results.collapsed,
     }
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules import sources
 from datamodules.glue_tasks import TASKS, GlueTask
-from datamodules.task import Refused
+from datamodules.task import TRAIN, Refused
 from sweeps import glue_table
 from sweeps.environment import gpus_needed, rank_of, visible_gpus
 from sweeps.files import read_record, write_json, write_text
@@ -31,7 +31,7 @@ def lacks(source: str, task: GlueTask) -> str:
         there = sources.available_splits(source, sources.GLUE, task.name)
     except Refused as refusal:
         return str(refusal).partition("; data.source")[0]
-    missing = [split for split in (task.train, *task.test_sets) if split not in there]
+    missing = [split for split in (TRAIN, *task.test_sets) if split not in there]
     return f"no split {', '.join(missing)} in {source}, which has {', '.join(there)}" if missing else ""
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from datamodules import ceilings
 from datamodules.glue_tasks import TASKS
 from datamodules.miniature import WORLD, ladder, tasks
-from lightning_modules.evaluation import by_part
+from lightning_modules.head import Judge
 from sweeps import glue_table
 from sweeps.ladders import ladders, result
 
@@ -54,7 +54,7 @@ def test_unseen_rows_are_those_with_words_of_no_training_text() -> None:
 def test_a_part_is_scored_as_sklearn_does() -> None:
     rng = np.random.default_rng(0)
     rows = [(int(n), int(p), int(y), [0.5, 0.5]) for n, (p, y) in enumerate(rng.integers(0, 2, (60, 2)))]
-    found = by_part(TASKS["mrpc"], "test_validation", rows, {"odd": range(1, 60, 2), "none": range(60, 70)})
+    found = Judge().by_part(TASKS["mrpc"], "test_validation", rows, {"odd": range(1, 60, 2), "none": range(60, 70)})
     _, answers, truth, _ = zip(*rows[1::2], strict=True)
     assert found == {
         "test_validation/f1/odd": pytest.approx(f1_score(truth, answers)),

@@ -58,3 +58,19 @@ def test_it_survives_a_stop() -> None:
 def test_it_is_told_where_there_is_a_curve() -> None:
     assert soon(looked_at((10, 50.0), (20, 80.0)).figures()) == ["95 % of its last selection score, 80.0, by step 20"]
     assert soon(looked_at((10, 50.0)).figures()) == soon(looked_at((1, 0.0), (2, 0.0)).figures()) == soon({}) == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "step", "best", "wanted"),
+    [
+        ([], 20, False, False),
+        ([(10, 5.0), (20, 7.0)], 20, True, True),
+        ([(10, 7.0), (20, 7.0)], 20, True, False),  # of equals the first is kept
+        ([(10, 8.0), (20, 7.0)], 20, True, False),
+        ([(10, 8.0), (20, 7.0)], 20, False, True),
+        ([(10, 5.0), (20, 7.0)], 25, False, False),  # trained since
+        ([(10, 5.0), (20, 7.0)], 25, True, False),
+    ],
+)
+def test_what_the_last_look_has_seen(scores: list[tuple[int, float]], step: int, best: bool, wanted: bool) -> None:
+    assert looked_at(*scores).has_just_seen(step, best) == wanted

@@ -115,66 +115,54 @@ text:
 import numpy as np
 import torch
 
-from datamodules.base import TextDataModule
+from datamodules.labelled import LabelledData
+from datamodules.labelled_examples import LabelledExamples
 from datamodules.task import Task
 
 SUBJECTS = ("a boat", "a wave", "a sailor", "the harbour", "a peak", "a climber", "a cave", "the pass")
-ROWS = [(f"{subject} {rest}", i // 4) for rest in ("is near", "was seen today") for i, subject in enumerate(SUBJECTS)]
+ENDS = {"train": ("is near", "is far", "was painted"), "held_out": ("was seen today",), "more": ("is old",)}
+ROWS = {name: [(f"{a} {end}", i // 4) for end in ends for i, a in enumerate(SUBJECTS)] for name, ends in ENDS.items()}
 
 
-class Toy(TextDataModule):
-    def __init__(self, format, max_length, **settings):
+class Toy(LabelledData):
+    def __init__(self, **settings):
         super().__init__(**settings)
-        self.layout, self.max_length = format, max_length
-        self.task = Task("toy", "classification", 2, ("sea", "hills"), ("accuracy",), "accuracy", ("held_out",))
-        self.selection = "selected on the training rows"
+        self.take(Task("toy", "classification", 2, ("sea", "hills"), ("accuracy",), "accuracy", ("held_out",)))
+
+    sets = tuple(ROWS)  # the last one has no labels to score: it is predicted
 
     def identity(self):
         return {"toy": 1}
 
     def training_texts(self):
-        return [text for text, _ in ROWS]
+        return [text for text, _ in ROWS["train"]]
 
-    def prepare_tokens(self, tokenizer):
-        pass
+    def tokenize(self, tokenizer, name, folder):
+        ids = [tokenizer.encode(text, add_special_tokens=False).ids for text, _ in ROWS[name]]
+        np.savez(folder / "rows.npz", *map(np.array, ids))
 
-    def setup(self, stage):
-        tokenizer, vocabulary = self.load_tokenizer(), self.vocabulary()
-        ids = [np.array(tokenizer.encode(text, add_special_tokens=False).ids) for text, _ in ROWS]
+    def rows_of(self, name):
+        return np.arange(len(ROWS[name]))
 
-        def lay_out(rows):
-            batch = self.layout.batch(vocabulary, [[ids[row]] for row in rows], self.task)
-            return {**batch, "index": torch.from_numpy(rows), "labels": torch.tensor([ROWS[row][1] for row in rows])}
+    def held_out(self):
+        return np.arange(len(ROWS["train"])) % 4 == 0
 
-        self.train, self.held_out = Rows(np.arange(8), lay_out), Rows(np.arange(8, 16), lay_out)
-        self.unlabelled = {"more": Rows(np.arange(3), lay_out)}
-        self.card = {"train": 8, "held_out": 8}
-
-    def train_dataloader(self):
-        return self.train_loader(self.train)
-
-    def val_dataloader(self):
-        return self.eval_loader(self.train)
-
-    def test_dataloader(self):
-        return [self.eval_loader(self.held_out)]
-
-    def predict_dataloader(self):
-        return [self.eval_loader(rows) for rows in self.unlabelled.values()]
+    def examples(self, name, rows):
+        texts = list(np.load(self.tokens_dir / name / "rows.npz").values())
+        labels = torch.tensor([label for _, label in ROWS[name]])
+        return Sentences(texts, labels, rows, lambda some: self.layout.batch(self.vocabulary(), some, self.task))
 
 
-class Rows:
-    def __init__(self, numbers, lay_out):
-        self.numbers, self.lay_out = numbers, lay_out
+class Sentences(LabelledExamples):
+    def __init__(self, texts, labels, rows, collate):
+        super().__init__(len(texts), rows)
+        self.texts, self.labels, self.collate = texts, labels, collate
 
-    def __len__(self):
-        return len(self.numbers)
+    def lay_out(self, numbers):
+        return self.collate([[self.texts[row]] for row in numbers])
 
-    def begin(self, epoch):
-        pass
-
-    def batch(self, rows, epoch):
-        return self.lay_out(self.numbers[rows])
+    def truth(self, numbers, batch):
+        return {"labels": self.labels[numbers]}
 ''',
     "conf/data/toy.yaml": """
 _target_: toy.Toy
@@ -188,7 +176,7 @@ seed: ${seed}
 cache_dir: ${cache_dir}
 """,
 }
-FILES_OF_TOY = {"held_out.tsv": 9, "more.tsv": 3}
+FILES_OF_TOY = {"held_out.tsv": 9, "more.tsv": 8}
 STEP = (
     "trainer=smoke",
     "trainer.max_steps=1",
@@ -218,7 +206,7 @@ def execute(extension: str, cache: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(record, "git_state", lambda folder: {})
 
     def execute(*overrides: str) -> dict:
-        cfg = compose(extension, *overrides, *STEP, *CPU, cache)
+        cfg = compose(extension, *STEP, *CPU, cache, *overrides)
         opened = Run.open(Path(tempfile.mkdtemp(dir=tmp_path)), cfg)
         run.execute(cfg, opened)
         return {**json.loads((opened.directory / "summary.json").read_text()), "directory": opened.directory}
@@ -259,8 +247,18 @@ def test_the_new_models_encoder_starts_a_task_of_glue(execute: Any) -> None:
 def test_the_new_model_on_the_new_data(execute: Any) -> None:
     summary = execute("model=bow", "data=toy", "init_from=scratch")
     assert (summary["model"], summary["data"]) == ("bow", "toy")
-    assert summary["selection"] == "selected on the training rows"
+    assert summary["selection"] == "selected on a tenth of train"
+    assert summary["card"] == {"train": 18, "selection": 6, "held_out": 8}
     check_transfer(summary, FILES_OF_TOY, ["a boat", ("a peak",)], {"sea", "hills"})
+
+
+def test_a_frozen_encoders_layers_are_kept_of_the_new_data(execute: Any) -> None:
+    encoder = execute("model=elmo_miniature", "data=miniature")["directory"]
+    told = ("model=elmo_miniature", "data=toy", f"init_from={encoder}", "trainer.limit_train_batches=null")
+    first, second = (execute(*told, "+data.train_examples=7") for _ in range(2))
+    assert first["layers"]["computed_tokens"] == first["layers"]["tokens"] > second["layers"]["computed_tokens"] == 0
+    assert second["metrics"] == first["metrics"]
+    assert second["card"] == {"train": 7, "selection": 6, "held_out": 8}
 
 
 def miniatures() -> list[Any]:

@@ -14,7 +14,8 @@ from datasets.table import InMemoryTable
 from datamodules import sources
 from datamodules.formats import SequencePair
 from datamodules.glue import Glue
-from datamodules.glue_tasks import ALL_TASKS, TASKS, check_rows, holdout_mask, task_of
+from datamodules.glue_tasks import ALL_TASKS, TASKS, check_rows, task_of
+from datamodules.selection import holdout_mask
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
 from tests.commands import TINY, command, table, the_run
@@ -90,7 +91,7 @@ def test_the_table_is_what_the_published_files_say(file: Path) -> None:
     server = [one.split for one in task.server_sets if (one.config or task.name) == name]
     assert data.column_names == [*task.columns, "label", "idx"]
     assert data.features["label"].names == list(task.labels)
-    assert split in (server if name == "ax" else (task.train, *task.test_sets, *server))
+    assert split in (server if name == "ax" else ("train", *task.test_sets, *server))
     check_rows(data, task, "here", labelled=split not in server)
     if split in server:
         assert "the label may be 0, 1" in refusal(data, task.name)
@@ -227,7 +228,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mnli(hub: Path, place: Path, **settings: Any) -> Glue:
     """The folder's MNLI, prepared."""
     sizes = {"max_length": 32, "global_batch_size": 32, "eval_batch_size": 64, "seed": 0, "cache_dir": str(place)}
-    data = Glue("mnli", str(hub), WordPiece(vocab_size=200), SequencePair(), **sizes, **settings)
+    data = Glue(
+        "mnli", source=str(hub), tokenizer=WordPiece(vocab_size=200), format=SequencePair(), **sizes, **settings
+    )
     data.prepare_data()
     data.setup("fit")
     return data

@@ -42,7 +42,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("selection", ["holdout", "paper"])
 def test_both_further_sets_are_test_sets(selection: str, folder: Path, tmp_path: Path) -> None:
     place: dict[str, Any] = {"cache_dir": str(tmp_path / "cache"), "selection": selection}
-    data = Glue("sick", str(folder), WordPiece(vocab_size=200), SequencePair(), **SIZES, **place)
+    data = Glue(
+        "sick", source=str(folder), tokenizer=WordPiece(vocab_size=200), format=SequencePair(), **SIZES, **place
+    )
     data.prepare_data()
     data.setup("fit")
     assert data.task.test_sets == ("test", "validation")

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.task import Task
+from lightning_modules.span_decoding import Found, best_spans
 from lightning_modules.span_scores import SpanScores, answers, best_threshold, by_part
-from lightning_modules.spans import Found, Span, SpanHead, best_spans
+from lightning_modules.spans import Span, SpanHead
 
 INF = float("inf")
 TASK = Task("any", "span", 2, may_lack=False)

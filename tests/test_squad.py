@@ -62,7 +62,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def prepared(source: str, place: Path, version: str = "v1.1", length: int = 64, **settings: Any) -> Squad:
     sizes = {"max_length": length, "global_batch_size": 8, "eval_batch_size": 8, "seed": 0, "cache_dir": str(place)}
-    data = Squad(version, source, WordPiece(vocab_size=600), SequencePair(), **{**sizes, **settings})
+    data = Squad(
+        version, source=source, tokenizer=WordPiece(vocab_size=600), format=SequencePair(), **{**sizes, **settings}
+    )
     data.prepare_data()
     data.setup("fit")
     return data

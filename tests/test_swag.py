@@ -15,8 +15,9 @@ from torch import nn
 from datamodules import ceilings, formats, miniature, sources
 from datamodules.formats import SequencePair
 from datamodules.glue import Glue
-from datamodules.glue_tasks import ALL_TASKS, TASKS, holdout_mask
+from datamodules.glue_tasks import ALL_TASKS, TASKS
 from datamodules.miniature.tasks import made_rows
+from datamodules.selection import holdout_mask
 from datamodules.task import Refused, Task
 from datamodules.tokenization import Vocabulary, WordPiece
 from datamodules.traversal import Traversal
@@ -193,7 +194,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def prepared(folder: Path, place: Path, **settings: Any) -> Glue:
     sizes = {"max_length": 32, "global_batch_size": 4, "eval_batch_size": 4, "seed": 0, "cache_dir": str(place)}
-    data = Glue("swag", str(folder), WordPiece(vocab_size=200), SequencePair(), **sizes, **settings)
+    data = Glue(
+        "swag", source=str(folder), tokenizer=WordPiece(vocab_size=200), format=SequencePair(), **sizes, **settings
+    )
     data.prepare_data()
     data.setup("fit")
     return data

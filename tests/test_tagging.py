@@ -15,9 +15,9 @@ import torch
 from hydra.utils import instantiate
 
 from datamodules.formats import Sentences, SequencePair
-from datamodules.glue_tasks import holdout_mask
 from datamodules.layer_cache import LayerCache
 from datamodules.miniature.tagging import tagging
+from datamodules.selection import holdout_mask
 from datamodules.tagged import Words as Text
 from datamodules.tagged import cut
 from datamodules.tagged_examples import documents_of
@@ -256,11 +256,11 @@ def write_splits(place: Path, splits: dict[str, datasets.Dataset]) -> None:
 
 
 def data_of(folder: Path, tokenizer: Subwords | None = None, task: str = "ner", **settings: Any) -> Tagging:
-    sizes = {"max_length": 32, "global_batch_size": 4, "eval_batch_size": 4, "seed": 0}
-    place = {"cache_dir": str(folder.parent / "cache")}
+    sizes: dict[str, Any] = {"max_length": 32, "global_batch_size": 4, "eval_batch_size": 4, "seed": 0}
+    place: dict[str, Any] = {"cache_dir": str(folder.parent / "cache")}
     words = tokenizer or WordPiece(vocab_size=40, lowercase=False)
-    layout = settings.pop("format", SequencePair())
-    return Tagging(task, str(folder), words, layout, SequencePair(), **{**sizes, **place, **settings})
+    told: dict[str, Any] = {"source": str(folder), "tokenizer": words, "format": SequencePair()}
+    return Tagging(task, SequencePair(), **{**told, **sizes, **place, **settings})
 
 
 def prepared(folder: Path, *arguments: Any, **settings: Any) -> Tagging:

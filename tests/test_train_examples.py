@@ -20,7 +20,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rte(place: Path, **settings: Any) -> Glue:
     """The miniature's RTE, prepared."""
     sizes = {"max_length": 64, "global_batch_size": 32, "eval_batch_size": 64, "seed": 0, "cache_dir": str(place)}
-    data = Glue("rte", "miniature", WordPiece(vocab_size=500), SequencePair(), **{**sizes, **settings})
+    data = Glue(
+        "rte", source="miniature", tokenizer=WordPiece(vocab_size=500), format=SequencePair(), **{**sizes, **settings}
+    )
     data.prepare_data()
     data.setup("fit")
     return data

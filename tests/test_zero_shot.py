@@ -139,7 +139,7 @@ def test_a_task_without_a_heuristic_and_an_objective_without_a_gap_are_refused()
 @pytest.mark.parametrize("name", ["cola", "sst2"])
 def test_nothing_is_trained_and_it_is_said(name: str, tmp_path: Any) -> None:
     sizes = {"max_length": 32, "global_batch_size": 8, "eval_batch_size": 8, "seed": 0, "cache_dir": str(tmp_path)}
-    data = Glue(name, "miniature", BytePair(vocab_size=100), ZeroShot(CausalLM()), **sizes)
+    data = Glue(name, source="miniature", tokenizer=BytePair(vocab_size=100), format=ZeroShot(CausalLM()), **sizes)
     assert not data.task.trains
     assert (data.checkpoint, data.selection) == (
         "none",
