@@ -62,7 +62,7 @@ class TextDataModule(L.LightningDataModule, ABC):
         self.card: dict = {}  # figures of the prepared data, for the record
         self.selection = ""  # in words, how the evaluated epoch is chosen
         self.checkpoint = "best"  # which epoch is evaluated, of a task: best | last | none
-        self.unlabelled: dict[str, Examples] = {}  # sets to predict, by name
+        self.unlabelled: Mapping[str, Examples] = {}  # sets to predict, by name
 
     # ---- to be written by a data set ---------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ held out; its `LabelledExamples` say how rows become a batch.
 """
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Required, TypeVar, Unpack
@@ -17,7 +17,7 @@ from datamodules.base import TextDataModule, TextSettings, once
 from datamodules.formats import SequencePair
 from datamodules.labelled_examples import LabelledExamples
 from datamodules.layer_cache import LayerCache
-from datamodules.loading import BatchLoader, EvaluationLoader, Examples
+from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.selection import ON_TEST, SELECTIONS, counted, some_of
 from datamodules.task import TRAIN, Task, one_of, whole
 
@@ -54,6 +54,7 @@ class LabelledData(TextDataModule, Generic[E]):
     train: E
     val: E
     tests: list[E]
+    unlabelled: Mapping[str, E]
     layers: LayerCache | None = None
 
     def __init__(
@@ -170,7 +171,7 @@ class LabelledData(TextDataModule, Generic[E]):
         return self.some(TRAIN, rows)
 
     @property
-    def sets_of_examples(self) -> list[Examples]:
+    def sets_of_examples(self) -> list[E]:
         """All that a run reads, once set up."""
         return [self.train, self.val, *self.tests, *self.unlabelled.values()]
 
