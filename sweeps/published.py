@@ -1,7 +1,7 @@
 """The papers' tables as data: which points of a sweep are a table's row, the numbers printed there, what was claimed.
 
-`sweeps/published.yaml` holds them, by the name of the sweep. A claim is a sentence about the difference of two rows,
-never about a row's level: on other text, or at another size, levels are other levels, and a difference may still be there.
+`sweeps/published.yaml` holds them, by the name of the sweep. A claim is about the difference of two rows, never about a
+row's level: on other text, or at another size, levels are other levels, and the difference may still be there.
 """
 
 from collections.abc import Mapping, Sequence
