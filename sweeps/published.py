@@ -124,7 +124,7 @@ def spelt(value: Any) -> str:
         return f"[{','.join(map(spelt, value))}]"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(float(value))
-    return str(value).lower()
+    return "null" if value is None else str(value).lower()
 
 
 def published(name: str, file: Path = FILE) -> Published:
