@@ -6,7 +6,7 @@ variance that each brings is taken from the two-way layout of per-example differ
 interval reaches as far as sqrt(sum t^2 V), each variance V with the t of its own degrees of freedom. That errs in
 at most 5 % whatever the variances are to each other (Banerjee 1960), and in 5 % where one of them is all there is.
 
-Chosen by simulation: differences that are truly 0, and how often an interval of 95 % leaves 0 out (8,000 to 20,000 draws
+Chosen by simulation: differences that are truly 0, and how often a 95 % interval leaves 0 out (8,000 to 20,000 draws
 each; normal, 40 or 200 examples; encoders from none of the variance to nearly all; least and most of these rates):
 
     2, 3, 5 encoders                                 2           3           5
