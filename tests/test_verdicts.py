@@ -59,7 +59,7 @@ def told(claim: Claim, difference: float, spread: float = 1.0, **how: Any) -> Ju
         (GREATER, 3.2, {"scale": "miniature"}, Verdict.NONE),
         (ALIKE, 0.1, {"scale": "miniature", "n": 1}, Verdict.NONE),
         (GREATER, 3.2, {"n": 1, "seeds": 5}, Verdict.ONE_ENCODER),
-        (GREATER, 3.2, {"n": 2}, Verdict.NOT_DISTINGUISHABLE),
+        (GREATER, 3.2, {"n": 2, "spread": 0.05}, Verdict.NOT_DISTINGUISHABLE),
         (GREATER, 3.2, {"spread": 0.0}, Verdict.NOT_DISTINGUISHABLE),
         (GREATER, 3.2, {"collapsed": (1, 0)}, Verdict.NOT_DISTINGUISHABLE),
         (GREATER, 3.2, {"collapsed": (0, 6)}, Verdict.REPRODUCED),
