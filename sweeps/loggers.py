@@ -69,6 +69,13 @@ def wandb_id(run: Run) -> str | None:
     return file.read_text()
 
 
+def tags(cfg: DictConfig) -> list[str]:
+    """Model, data and task as the configuration's groups name them, and the scale."""
+    choices = HydraConfig.get().runtime.choices
+    told = (choices["model"], choices["data"], cfg.data.get("task"), cfg.get("scale"))
+    return list(dict.fromkeys(str(tag) for tag in told if tag))
+
+
 def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
     """The run's own history, and the logger of conf/logger; a W&B run begins with the first thing that is logged."""
     if run.last is None and is_first():
@@ -94,11 +101,11 @@ def about(cfg: DictConfig) -> dict[str, Any]:
     """A W&B run's name, job type and tags; tags of the user's own stay."""
     choices = HydraConfig.get().runtime.choices
     words = [choices["data"], *([cfg.data.task] if cfg.data.get("task") else [])]
-    tags = [choices["model"], *words, cfg.get("scale"), *os.environ.get("WANDB_TAGS", "").split(",")]
+    own = [tag for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag]
     return {
         "name": f"{choices['model']}-{'/'.join(words)}-s{cfg.seed}",
         "job_type": "pretrain" if "objective" in cfg.data else "transfer",
-        "tags": [*dict.fromkeys(tag for tag in tags if tag)],
+        "tags": [*tags(cfg), *own],
     }
 
 

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -83,13 +84,14 @@ def say_last(words: str) -> None:
         print(words, file=sys.stderr)
 
 
-def die() -> None:
+def die() -> NoReturn:
     """By SIGTERM itself (143 in a shell): whoever sent it sees that it was heeded. A status would be a failure, and an
     agent of W&B's sweeps gives up after a few."""
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit(128 + signal.SIGTERM)  # where the signal is blocked
 
 
 def is_closed() -> bool:
