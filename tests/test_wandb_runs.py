@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeps.sweep_file import read
 from tests.commands import QUIET, ROOT, environment, launch, summary
 from tests.test_jobs import is_zombie
 from tests.wandb_records import Run
@@ -61,6 +62,12 @@ def at(told: Any, key: str) -> Any:
     return told[key] if key in told else told[key.partition(".")[0]][key.partition(".")[2]]
 
 
+def metrics_of_sweeps() -> set[str]:
+    """What the suite's own sweeps look at."""
+    files = [file for file in (ROOT / "sweeps").glob("*.yaml") if "method" in yaml.safe_load(file.read_text())]
+    return {read(file).metric for file in files} - {""}
+
+
 def assert_numbers(run: Run, record: dict[str, Any]) -> None:
     """A W&B run holds what the run's own record does."""
     assert run.state == "finished"
@@ -71,6 +78,7 @@ def assert_numbers(run: Run, record: dict[str, Any]) -> None:
         assert run.summary[name] == pytest.approx(record["metrics"][name])
         assert any(name in row for row in run.history)
     assert run.settings["data"]["task"] == "rte"
+    assert all(isinstance(at(run.summary, name), float) for name in metrics_of_sweeps())
 
 
 def test_two_agents_run_a_sweep_and_a_second_sweep_is_told_what_there_is(server: Server, tmp_path: Path) -> None:
