@@ -28,6 +28,16 @@ def rank_of(environment: Mapping[str, str] = os.environ) -> int | None:
     return None
 
 
+def under_agent() -> bool:
+    """Whether an agent of W&B's sweeps started this process."""
+    return "WANDB_SWEEP_ID" in os.environ
+
+
+def usual_logger() -> str:
+    """The resolver behind conf/config.yaml's logger: an agent's runs are where the agent is, all others offline."""
+    return "wandb" if under_agent() else "offline"
+
+
 def child_environment(group: str, more: Mapping[str, str]) -> dict[str, str]:
     """The variables of a child: no rank, no W&B run or sweep of its parent's; its own runs are of `group`."""
     kept = {
@@ -69,6 +79,15 @@ def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int, ke
             f"jobs may be up to {len(gpus) // count}, or {key} fewer."
         )
     return count
+
+
+def scaled(words: Sequence[str]) -> list[str]:
+    """Words of a command line with the variable SCALE among them, unless they choose a scale themselves."""
+    told = os.environ.get("SCALE")
+    if not told or any(word.startswith("scale=") for word in words):
+        return [*words]
+    first = next((number for number, word in enumerate(words) if "=" in word and not word.startswith("-")), len(words))
+    return [*words[:first], f"scale={told}", *words[first:]]  # overrides stand together
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.environment import gpus_needed, visible_gpus
+from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.files import read_record, write_text
 from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
 from sweeps.multirun import composed, short_names
@@ -96,7 +96,7 @@ class Plan:
         Raises:
             Refused: when points are one experiment, or need GPUs that there are not.
         """
-        words = [(*sweep.words(point), *told.overrides) for point in sweep.points()]
+        words = [tuple(scaled([*sweep.words(point), *told.overrides])) for point in sweep.points()]
         configurations = [point(one) for one in words]
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
         places = [Path(cfg.hydra.run.dir) for cfg in configurations]
@@ -112,6 +112,7 @@ class Plan:
                 place,
                 gpus_needed(cfg.trainer.devices, gpus, told.jobs),
                 bool(cfg.rerun),
+                place_online(sweep),
                 claim=place.with_name(f"{place.name}.claim"),
             )
             for name, one, place, cfg in zip(short_names(words), words, places, configurations, strict=True)
@@ -130,6 +131,11 @@ class Plan:
         if took and left:
             lines.append(f"by those that are done: {left * sum(took) / len(took):,.0f} s of one job at a time")
         return lines
+
+
+def place_online(sweep: Sweep) -> dict[str, str]:
+    """Variables that let `wandb sync` send a point's run where the file says that `wandb sweep` has it."""
+    return {f"WANDB_{key.upper()}": str(sweep.raw[key]) for key in ("project", "entity") if key in sweep.raw}
 
 
 def point(words: Sequence[str]) -> DictConfig:

@@ -50,7 +50,7 @@ def read_records(folders: Iterable[str]) -> list[dict]:
         Refused: when there is none.
     """
     records = [read_record(Path(folder)) for folder in folders if (Path(folder) / "summary.json").is_file()]
-    records = [record for record in records if "selection" in record]
+    records = [record for record in records if "selection" in record and record["status"] == "finished"]
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")
     return records
@@ -80,7 +80,8 @@ def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
     recipe = config.get("pretrain", {}).get("recipe")
     if recipe:  # the encoder is what the recipe makes, with whatever seed
         config = settings_of(config) | {"pretrain": settings_of(config["pretrain"])}
-        origin = f"pretrain={recipe}"
+        is_control = record["config"].get("init_from") == "scratch"
+        origin = f"scratch, with the vocabulary of pretrain={recipe}" if is_control else f"pretrain={recipe}"
     else:
         config = settings_of(config) | {"pretrain": None}
         origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
