@@ -29,7 +29,7 @@ MOST = 40  # points
 OF_PRETRAINING = ("text.", "shape", "row")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def opened() -> Iterator[None]:
     with composing():
         yield
