@@ -162,6 +162,13 @@ def test_what_makes_two_pre_trainings_different() -> None:
     assert len({digest(), *map(digest, others)}) == 6
 
 
+@pytest.mark.usefixtures("opened")
+def test_a_task_on_generated_text_does_not_change_what_its_encoder_reads() -> None:
+    for scale in ("miniature", "small"):
+        points = [point(("experiment=elmo_layer_probe", f"data={data}", f"scale={scale}")) for data in ("pos", "roles")]
+        assert len(different(points)) == 1
+
+
 def finished(folder: Path, seconds: float, size: int) -> Job:
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(f'{{"status": "finished", "cost": {{"seconds": {seconds}}}}}')
