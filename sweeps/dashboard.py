@@ -4,6 +4,7 @@
     python -m sweeps.dashboard sweeps/nsp.yaml seed=7           with the overrides that were given to sweeps.launch
     python -m sweeps.dashboard all                              every sweep of sweeps/, and an index
     python -m sweeps.dashboard outputs/a outputs/b              any runs; of two also what changed between them
+    python -m sweeps.dashboard sweeps/nsp.yaml --wandb          a workspace and a report of W&B
     python -m sweeps.dashboard sweeps/nsp.yaml --text           the tables in the terminal; --csv, --latex likewise
 
 It reads the records of runs in outputs/ and writes outputs/dashboard/index.html.
@@ -38,18 +39,23 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pages; <runs>/dashboard if not given")
     for way, what in (("text", "in the terminal"), ("csv", "as CSV"), ("latex", "for booktabs")):
         parser.add_argument(f"--{way}", action="store_true", help=f"print the tables {what}, and write no page")
+    parser.add_argument("--wandb", action="store_true", help="also save a report and a workspace for each sweep")
     told = parser.parse_intermixed_args(words)
-    check_installed("plotly", *(["rich"] if told.text else []))
+    check_installed("plotly", *["rich"] * told.text, *["wandb_workspaces"] * told.wandb)
     folder = told.out or told.runs / "dashboard"
     links = Links(folder, [told.runs.parent / "encoders", told.runs])
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
-    pages += [pair(one, links) for one in comparisons if len(one.finished) == 2]
+    pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
     if told.text or told.csv or told.latex:
         printed(pages, told)
         return
     site.write([index(comparisons, pages), *pages], folder)
     print(f"{len(pages)} pages: {folder / 'index.html'}")
+    if told.wandb:
+        from sweeps.online import save
+
+        print("\n".join(save(comparisons, pages)))
 
 
 def check_installed(*modules: str) -> None:
@@ -81,10 +87,7 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
     results = found.of_folders(map(Path, names))
     for result in results.results:
         scales.setdefault(result.scale, []).append(result.folder)
-    return [
-        grouping.of_runs("runs", f"{len(folders)} runs", scale, found.of_folders(folders))
-        for scale, folders in scales.items()
-    ]
+    return [grouping.of_runs(scale, found.of_folders(folders)) for scale, folders in scales.items()]
 
 
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:

@@ -12,6 +12,7 @@ from sweeps.rows import particulars, settings_of
 from sweeps.runs import ELSEWHERE
 from sweeps.settings import leaves
 
+RUNS = "runs"  # the name of a comparison that is no sweep's
 TASKS = ("data.task", "data")  # parameters that say what is evaluated
 
 
@@ -24,7 +25,7 @@ def of_sweep(name: str, title: str, scale: str | None, found: Found, published: 
     return compared(name, title, scale, found, names, rows, reference, published)
 
 
-def of_runs(name: str, title: str, scale: str | None, found: Found) -> Comparison:
+def of_runs(scale: str | None, found: Found) -> Comparison:
     """Any runs; those that differ in nothing but seeds and the task are one row."""
     done = [result for result in found.results if result.finished]
     configs = [comparable(result) for result in done]
@@ -38,7 +39,8 @@ def of_runs(name: str, title: str, scale: str | None, found: Found) -> Compariso
         namesakes = [settings for other, settings in every.items() if other[0] == kind[0]]
         names.append(", ".join([kind[0], *particulars(every[kind], namesakes)]))
     rows = tuple(dict.fromkeys(name for name in names if name))
-    return compared(name, title, scale, found, names, rows, rows[0] if rows else "", None)
+    title = f"{len(found.results)} runs"
+    return compared(RUNS, title, scale, found, names, rows, rows[0] if rows else "", None)
 
 
 def comparable(result: Result) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Result:
 
     @property
     def scale(self) -> str | None:
-        return self.config.get("scale")
+        return None if (told := self.config.get("scale")) is None else str(told)
 
     @property
     def data(self) -> str:

@@ -111,3 +111,163 @@ def test_what_goes_with_nothing_is_refused(tmp_path: Path) -> None:
         dashboard.main([str(tmp_path / "nowhere")])
     with pytest.raises(Refused, match="overrides"):
         dashboard.main([str(tmp_path), "seed=3"])
+
+
+EVIL = "</script><img src=x onerror=alert(1)>\"'&"
+
+
+@pytest.mark.usefixtures("_paper")
+def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
+    root, words = tmp_path, ["model=bert_miniature", "data=glue", "data.task=rte"]
+    file = synthetic.sweep(root, lacking=24)
+    for number, row in enumerate(("True", "False")):
+        mix = {EVIL[:30]: {"weights": [0.4, 0.6]}}
+        told = synthetic.record(60.0 + number, encoder=0, model=EVIL, start=EVIL, mix=mix, config={EVIL: row})
+        told["git"]["commit"] = told["data"] = "<b>rte"
+        words_ = [*words, f"model.nsp={row}", "pretrain.seed=0", "seed=0"]
+        synthetic.run(root / "outputs" / f"a<img src=x>{number}", told, words_)
+    folders = [str(one) for one in (root / "outputs").iterdir()]
+    pages = [built(root, str(file)), built(root, *folders), built(root, *folders, page="two-runs-miniature")]
+    plain = synthetic.sweep(tmp_path / "plain")
+    known = {tag for tag, _ in built(tmp_path / "plain", str(plain)).elements} | {"details", "summary", "ul", "li"}
+    for page in pages:
+        assert {tag for tag, _ in page.elements} <= known
+        assert not [name for _, told in page.elements for name in told if name.startswith("on")]
+        assert any("<img src=x>" in words for words in page.words)
+        for name, figure in page.figures.items():
+            assert re.fullmatch(r"[\w-]+", name)  # it is a file's name
+            assert "<img" not in json.dumps([figure["data"], figure["layout"]])  # Plotly reads tags, too
+
+
+@pytest.mark.usefixtures("_paper")
+def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path, lacking=3)
+    outputs = tmp_path / "outputs"
+    words = (outputs / "run-010/.hydra/overrides.yaml").read_text().replace("- ", "").split()
+    (outputs / "run-003/summary.json").unlink()
+    (outputs / "run-004/summary.json").write_text('{"status": "finis')
+    record = json.loads((outputs / "run-005/summary.json").read_text())
+    (outputs / "run-005/summary.json").write_text(json.dumps({**record, "collapsed": True}))
+    headline = {"name": "accuracy", "value": float("nan")}
+    (outputs / "run-006/summary.json").write_text(json.dumps({**record, "headline": headline}))
+    synthetic.run(outputs / "twice", json.loads((outputs / "run-010/summary.json").read_text()), words)
+    other = json.loads((outputs / "run-011/summary.json").read_text())
+    git = {"commit": "fedcba987654", "dirty": True}
+    (outputs / "run-011/summary.json").write_text(json.dumps({**other, "git": git}))
+    found = built(tmp_path, str(file))
+    text = " ".join(found.words)
+    runs = {row[0]: row for row in found.rows("runs")}
+    assert runs["run-003"][6] == "failed"
+    assert runs["run-004"][6] == runs["run-006"][6] == "half-written"
+    assert "run-004 is skipped" in text
+    assert "accuracy is nan" in text
+    assert runs["run-005"][6] == "collapsed"
+    assert [row[6] for row in runs.values()].count("not run") == 3
+    assert "run-010 counts, twice is left out" in text
+    assert "01234567, fedcba98+" in text
+    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
+    assert {row[0]: row[6] for row in rte} == {"nsp": "1", "no_nsp": "0"}  # failed
+
+
+@pytest.mark.usefixtures("_paper")
+def test_scales_texts_and_metrics_are_kept_apart(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    small = tmp_path / "outputs"
+    words = ["model=bert_miniature", "data=glue", "data.task=rte", "model.nsp=True"]
+    told = {"task": "rte", "source": "hub", "scale": "small", "encoder": 0}
+    for version, seed in (("x", 0), ("y", 1)):
+        one = synthetic.record(70.0 + seed, seed=seed, data_version=version, **told)
+        synthetic.run(small / f"small-{version}", one, [*words, "pretrain.seed=0", f"seed={seed}"], scale="small")
+    page, miniature = built(tmp_path, str(file), page="nsp-small"), built(tmp_path, str(file))
+    assert len([row for row in miniature.rows("runs") if row[6] == "finished"]) == 24
+    assert [row[0] for row in page.rows("runs") if row[6] == "finished"] == ["small-x", "small-y"]
+    bars = [figure for name, figure in page.figures.items() if name.endswith("scores")]
+    assert [len(figure["data"][1]["y"]) for figure in bars] == [1, 1]
+    for name, figure in miniature.figures.items():
+        if name.endswith("scores"):
+            assert ("matthews" in figure["layout"]["yaxis"]["title"]["text"]) == name.startswith("cola")
+
+
+@pytest.mark.usefixtures("_paper")
+def test_figures_have_axes_captions_and_data(tmp_path: Path) -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    file = synthetic.sweep(tmp_path, mix={"input": {"weights": [0.2, 0.5, 0.3], "gamma": 1.0}})
+    found = built(tmp_path, str(file))
+    assert sorted(name.partition("-")[2] for name in found.figures if name.startswith("rte")) == [
+        "1-costs",
+        "1-curves",
+        "1-layers-input",
+        "1-scores",
+    ]
+    traces = {name.partition("-")[2]: len(figure["data"]) for name, figure in found.figures.items()}
+    assert traces["1-scores"] == 2  # bars, runs
+    assert traces["1-curves"] == 4  # two rows, each a band and a line
+    assert traces["1-costs"] == 2
+    for name, figure in found.figures.items():
+        go.Figure(figure)  # refuses what Plotly does not know
+        assert figure["layout"]["xaxis"]["title"]["text"]
+        assert figure["layout"]["yaxis"]["title"]["text"]
+        assert (tmp_path / f"outputs/dashboard/nsp-miniature-data/{name}.csv").read_text().count("\n") > 1
+
+
+def test_two_runs_show_what_changed(tmp_path: Path) -> None:
+    folders = []
+    for seed, score in ((0, 60.0), (1, 62.0)):
+        told = synthetic.record(score, seed=seed, config={"text": {"objective": {"masking": f"{seed}"}}})
+        folders.append(synthetic.run(tmp_path / "outputs" / f"run-{seed}", told, examples=1000))
+    found = built(tmp_path, *map(str, folders), page="two-runs-miniature")
+    assert ["text.objective.masking", "0", "1"] in found.rows("pair-settings")
+    assert len(found.rows("pair-examples")) == 20  # the first 600 are right in both, 20 more in the second
+    assert {row[-1] for row in found.rows("pair-examples")} == {"second"}
+    lead = next(words for words in found.words if "paired" in words)
+    half = 1.96 * (100**2 * 0.02 * 0.98 / 1000) ** 0.5
+    assert f"{2 - half:+.1f} to {2 + half:+.1f}" in lead
+
+
+@pytest.mark.usefixtures("_paper")
+def test_text_csv_and_latex_print_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = synthetic.sweep(tmp_path)
+    for way, told in (("--text", "│ no_nsp"), ("--csv", "\nno_nsp,"), ("--latex", "no\\_nsp & ")):
+        dashboard.main([str(file), way, "--runs", str(tmp_path / "outputs")])
+        out = capsys.readouterr().out
+        assert told in out
+        assert "84.9" not in out
+        assert "88.4" in out
+    assert not (tmp_path / "outputs/dashboard").exists()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+    with pytest.raises(Refused, match=r"plotly is not installed: .*\[dashboard\]"):
+        dashboard.main(["all"])
+
+
+@pytest.mark.usefixtures("_paper")
+def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None:
+    pytest.importorskip("wandb_workspaces")
+    from sweeps import found, online
+    from sweeps.pages import sweep
+    from sweeps.pages.links import Links
+
+    file = synthetic.sweep(tmp_path)
+    (told,) = dashboard.of_file(file, [], found.begun(tmp_path / "outputs"))
+    page = sweep.page(told, Links(tmp_path, []))
+    report = json.loads(online.report(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
+    assert report["project"]["entityName"] == "me"
+    blocks = report["spec"]["blocks"]
+    markdown = [block["content"] for block in blocks if block["type"] == "markdown-block"]
+    assert any("| nsp | " in text and "88.4" in text for text in markdown)
+    grids = [block["metadata"] for block in blocks if block["type"] == "panel-grid"]
+    assert len(grids) == len(told.settings) == 2
+    for grid, setting in zip(grids, told.settings, strict=True):
+        (runs,) = grid["runSets"]
+        filters = {one["key"]["name"]: one["value"] for one in runs["filters"]["filters"]}
+        assert filters == {"group": "nsp", "scale": "miniature", "data.task": setting.task}
+        assert [one["name"] for one in runs["grouping"]] == ["model.value.nsp"]
+        panels = {one["viewType"]: one["config"] for one in grid["panelBankSectionConfig"]["panels"]}
+        bars = panels["Bar Chart"]
+        assert (bars["metrics"], bars["groupArea"]) == ([f"test_validation/{setting.metric}"], "stddev")
+        assert panels["Run History Line Plot"]["metrics"] == ["val/score"]
+    workspace = json.loads(online.workspace(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
+    sections = workspace["spec"]["section"]["panelBankConfig"]["sections"]
+    assert [section["name"] for section in sections] == ["cola", "rte"]

@@ -120,6 +120,11 @@ class Page:
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
+def file_name(words: str) -> str:
+    """Words as part of a file's name and of an address."""
+    return "".join(c if c.isalnum() or c == "_" else "-" for c in words).strip("-")
+
+
 def number(value: float | None, digits: int = 1) -> Cell:
     """A score; a place without one says so."""
     if value is None or value != value:

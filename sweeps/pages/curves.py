@@ -12,7 +12,7 @@ import numpy as np
 
 from datamodules.task import fingerprint
 from sweeps.comparison import Comparison, Setting
-from sweeps.pages.blocks import Figure
+from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import clear, layout, look, scored, short
 from sweeps.pages.links import Links
 from sweeps.results import Result
@@ -114,10 +114,6 @@ def loss_figure(told: Comparison, name: str, mark: str, curves: dict[int, list[C
     figure = drawn(f"pretraining-{file_name(what + mark)}", f"Pre-training: {what}{mark}", caption, unit, found)
     assert figure is not None  # there is no kind without a curve
     return figure
-
-
-def file_name(words: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in words).strip("-")
 
 
 def drawn(

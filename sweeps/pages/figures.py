@@ -6,7 +6,7 @@ from typing import Any
 from sweeps.comparison import Comparison, Group, Setting
 from sweeps.intervals import halfwidth
 from sweeps.ladders import ceilings
-from sweeps.pages.blocks import Figure
+from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.links import Links
 from sweeps.picture import COLOURS
 
@@ -70,27 +70,29 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
     groups = scored(told, setting)
     if not groups:
         return None
-    names = [short(group.row) for _, group in groups]
+    names, places = [short(group.row) for _, group in groups], range(len(groups))
     halves = [halfwidth(group.replicates) for _, group in groups]
     traces: list[dict[str, Any]] = [
         {
             "type": "bar",
             "name": "mean",
-            "x": names,
+            "x": list(places),
+            "text": names,
+            "textposition": "none",
             "y": [group.mean for _, group in groups],
             "marker": {"color": [clear(colour(i), 0.55) for i, _ in groups]},
             "error_y": {"type": "data", "array": [0 if half != half else half for half in halves], "thickness": 1.5},
-            "hovertemplate": "%{x}: %{y:.1f}<extra></extra>",
+            "hovertemplate": "%{text}: %{y:.1f}<extra></extra>",
             "showlegend": False,
         }
     ]
-    runs = [(short(group.row), result) for _, group in groups for result in group.results]
+    runs = [(at - 0.3, result) for at, (_, group) in zip(places, groups, strict=True) for result in group.results]
     traces.append(
         {
             "type": "scatter",
             "mode": "markers",
             "name": "each run",
-            "x": [row for row, _ in runs],
+            "x": [at for at, _ in runs],
             "y": [result.value(setting.metric) for _, result in runs],
             "customdata": [links.record(result) for _, result in runs],
             "text": [plain(result.name) for _, result in runs],
@@ -99,6 +101,7 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
             "showlegend": False,
         }
     )
+    ticks = {"tickvals": list(places), "ticktext": names, "showgrid": False, "zeroline": False}
     shapes, told_ladder = ladder_lines(groups, setting)
     what = "encoder" if told.has_encoders else "run"
     caption = (
@@ -114,7 +117,9 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
         f"Scores: {named(setting)}",
         caption,
         traces,
-        layout("", unit(setting), yaxis={"rangemode": "tozero"}, shapes=shapes, bargap=0.35),
+        layout(
+            "row of the table", unit(setting), xaxis=ticks, yaxis={"rangemode": "tozero"}, shapes=shapes, bargap=0.2
+        ),
         ("row", "mean", "half_width_of_95_percent", "encoders", "runs"),
         rows,
     )
@@ -236,11 +241,11 @@ def layer_map(groups: Sequence[Group], setting: Setting, place: str, anchor: str
         "mean over runs; weights of a row add up to 1, layer 0 is the words themselves."
     )
     return Figure(
-        f"{anchor}-layers-{place}",
+        f"{anchor}-layers-{file_name(place)}",
         f"Learnt layer weights ({place}): {setting.task}",
         caption,
         [trace],
-        layout("", "", yaxis={"autorange": "reversed"}),
+        layout("layer of the encoder", "row of the table", yaxis={"autorange": "reversed"}),
         ("row", *trace["x"]),
         [(row, *weights) for row, weights in found.items()],
     )

@@ -15,6 +15,7 @@ POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; img-src 'self' data: blob:"
 )
 LONG = 6  # lines of a list that are shown unfolded
+LONG_CELL = 60  # characters of a place in a table that needs room to be read
 
 
 def page(content: Page, site: str) -> str:
@@ -78,7 +79,7 @@ def table(block: Table, folder: str) -> str:
 
 def cell(one: Cell, is_number: bool) -> str:
     """One place; `data-v` is what it sorts by."""
-    kinds = " ".join(kind for kind in ("number" if is_number else "", one.kind) if kind)
+    kinds = " ".join(kind for kind in ("number" * is_number, "long" * (len(one.text) > LONG_CELL), one.kind) if kind)
     about = f' class="{safe(kinds)}"' if kinds else ""
     about += f' title="{safe(one.note)}"' if one.note else ""
     text = f'<a href="{safe(one.link)}">{safe(one.text)}</a>' if one.link else safe(one.text)

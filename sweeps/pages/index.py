@@ -30,7 +30,7 @@ def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
 def generations(one: Comparison) -> list[Block]:
     """Model by task, with costs, of one scale."""
     table = overview(one)
-    name = f"generations-{one.scale}" if one.scale else "generations"
+    name = name_of(one)
     kept = Table(name, table.title, table.columns, table.rows, table.caption, table.numeric)
     return [
         Heading(f"The generations side by side: {title_of(one)}", name),

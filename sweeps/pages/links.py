@@ -34,7 +34,7 @@ class Links:
             for folder in self.encoders
             if folder.is_dir()
             for place in sorted(folder.iterdir())
-            if (place / "summary.json").is_file()
+            if (place / "encoder/encoder.yaml").is_file()
         ]
         return {
             str(one.record["encoder_fingerprint"]): one

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sweeps.comparison import Comparison
-from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, number, signed
+from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, file_name, number, signed
 from sweeps.pages.links import Links
 from sweeps.replicates import Nested
 from sweeps.results import Result
@@ -21,7 +21,8 @@ def pair(told: Comparison, links: Links) -> Page:
     """The second run less the first."""
     a, b = told.finished
     title = f"{b.name} beside {a.name}"
-    return Page("two-runs", title, lead(a, b), [*blocks(a, b, links)])
+    name = f"two-runs-{file_name(told.scale)}" if told.scale else "two-runs"
+    return Page(name, title, lead(a, b), [*blocks(a, b, links)])
 
 
 def is_comparable(a: Result, b: Result) -> bool:

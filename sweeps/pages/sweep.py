@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from sweeps.comparison import Comparison, Setting
 from sweeps.pages import tables
-from sweeps.pages.blocks import Block, Heading, Page, Points, Words, number, signed
-from sweeps.pages.curves import encoder_curves, file_name, task_curves
+from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, number, signed
+from sweeps.pages.curves import encoder_curves, task_curves
 from sweeps.pages.figures import bars, costs, layers
 from sweeps.pages.links import Links
 
@@ -23,7 +23,7 @@ def page(told: Comparison, links: Links) -> Page:
 
 def name_of(told: Comparison) -> str:
     """The page's file, without an ending: a scale has a page of its own."""
-    return file_name(told.name) + (f"-{told.scale}" if told.scale else "")
+    return file_name(told.name) + (f"-{file_name(told.scale)}" if told.scale else "")
 
 
 def title_of(told: Comparison) -> str:
@@ -67,7 +67,8 @@ def largest(told: Comparison) -> str:
             f"{where}, {signed(one.difference).text} ({bounds})"
         )
     more = f"; {len(clear)} of {len(found)} differences exclude 0" if len(found) > 1 else ""
-    return f"{row} less {told.reference} is {signed(one.difference).text} {where} ({bounds}){more}"
+    side = "above" if one.difference > 0 else "below"
+    return f"{row} is {number(abs(one.difference)).text} {side} {told.reference} {where} ({bounds}){more}"
 
 
 def opening(told: Comparison) -> Iterator[Block]:

@@ -54,6 +54,18 @@ def latex(table: Table) -> str:
     )
 
 
+def markdown(table: Table) -> str:
+    """A table as W&B's reports and others read it."""
+    align = ["--:" if i in table.numeric else "---" for i in range(len(table.columns))]
+    rows = [[one.text for one in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(map(in_markdown, row))} |" for row in (table.columns, align, *rows))
+
+
+def in_markdown(words: str) -> str:
+    """Text that ends no cell and is no element."""
+    return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
 def escaped(words: str) -> str:
     """Text that LaTeX prints as it is."""
     return "".join(LATEX.get(sign, sign) for sign in words)
