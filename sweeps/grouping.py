@@ -1,5 +1,6 @@
 """Which results are one row of a comparison, and what they are scored on."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ TASKS = ("data.task", "data")  # parameters that say what is evaluated
 def of_sweep(name: str, title: str, scale: str | None, found: Found, published: Published | None) -> Comparison:
     """A sweep's runs in the rows of its table; without one, in rows of what its points do not share but for seeds."""
     points = [*(result.point for result in found.results), *found.missing]
-    names = [row_name(point, points, published) for point in points]
+    keys = axes(points)
+    names = [row_name(point, keys, published) for point in points]
     rows = tuple(published.rows) if published else tuple(dict.fromkeys(name for name in names if name is not None))
     reference = published.reference if published else rows[0]
     return compared(name, title, scale, found, names, rows, reference, published)
@@ -58,14 +60,21 @@ def start(result: Result) -> str:
     return f"{result.record['model']} from {f'pretrain={recipe}' if recipe else result.record.get('start', 'scratch')}"
 
 
-def row_name(point: Point, points: Sequence[Point], published: Published | None) -> str | None:
-    """The row that a point belongs to."""
+def axes(points: Sequence[Point]) -> list[str]:
+    """The parameters that tell rows apart: neither seeds nor tasks, and not the same in all points."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for point in points:
+        for key, value in point.items():
+            values[key].add(str(value))
+    return [key for key, own in values.items() if len(own) > 1 and key not in (*SEEDS, *TASKS)]
+
+
+def row_name(point: Point, keys: Sequence[str], published: Published | None) -> str | None:
+    """The row that a point belongs to: of the published table, or in words of its own."""
     if published:
         row = published.row_of(point)
         return row.name if row else None
-    kept = {key: value for key, value in point.items() if key not in (*SEEDS, *TASKS)}
-    varying = [key for key in kept if len({str(other.get(key)) for other in points}) > 1]
-    return ", ".join(f"{key}={kept[key]}" for key in varying) or "all"
+    return ", ".join(f"{key}={point.get(key)}" for key in keys) or "all"
 
 
 def compared(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from datamodules.task import Refused
-from sweeps.comparison import SEEDS, Comparison, Setting
-from sweeps.grouping import TASKS
+from sweeps.comparison import Comparison, Setting
+from sweeps.grouping import axes
 from sweeps.pages import sweep
 from sweeps.pages.blocks import Heading, Page, Points, Table, Words
 from sweeps.pages.curves import SCORE
@@ -66,7 +66,7 @@ def report(told: Comparison, page: Page, entity: str, project: str) -> Any:
             blocks += [reports.H3(block.title), reports.MarkdownBlock(markdown(block)), reports.P(block.caption)]
     for setting in told.settings:
         name = setting_name(setting, told.settings)
-        keys = [f"config.{key}" for key in axes(told)]
+        keys = [f"config.{key}" for key in keys_of(told)]
         runs = reports.Runset(name=name, filters=chosen(told, setting), groupby=keys)  # pyright: ignore
         blocks += [reports.H2(f"Panels: {name}"), reports.PanelGrid(runsets=[runs], panels=panels(told, setting))]
     named = {"title": page.title, "description": page.lead}
@@ -85,16 +85,13 @@ def workspace(told: Comparison, page: Page, entity: str, project: str) -> Any:
         )
         for setting in told.settings
     ]
-    runs = workspaces.RunsetSettings(filters=chosen(told), groupby=[workspaces.Config(key) for key in axes(told)])
+    runs = workspaces.RunsetSettings(filters=chosen(told), groupby=[workspaces.Config(key) for key in keys_of(told)])
     return workspaces.Workspace(entity=entity, project=project, name=page.name, sections=sections, runset_settings=runs)
 
 
-def axes(told: Comparison) -> list[str]:
-    """The sweep's parameters that tell rows apart, as W&B groups by them."""
-    points = [*(result.point for result in told.found.results), *told.found.missing]
-    keys = dict.fromkeys(key for point in points for key in point)
-    kept = [key for key in keys if key not in (*SEEDS, *TASKS)]
-    return [key for key in kept if len({str(point.get(key)) for point in points}) > 1]
+def keys_of(told: Comparison) -> list[str]:
+    """The sweep's parameters that tell rows apart."""
+    return axes([*(result.point for result in told.found.results), *told.found.missing])
 
 
 def chosen(told: Comparison, setting: Setting | None = None) -> str:
@@ -110,7 +107,7 @@ def panels(told: Comparison, setting: Setting) -> list[Any]:
     """Curve, bars and cost of one setting."""
     import wandb_workspaces.reports.v2 as reports
 
-    group, score = next((f"config.{key}" for key in axes(told)), None), measured(told, setting)
+    group, score = next((f"config.{key}" for key in keys_of(told)), None), measured(told, setting)
     spread: dict[str, Any] = {"groupby": group, "groupby_aggfunc": "mean", "groupby_rangefunc": "stddev"}
     name = f"{setting.task}, {setting.metric}"
     return [

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -137,22 +138,38 @@ class Result:
         if self.metric not in wanted:
             return None
         first, second = wanted[self.metric]
-        table = self.answers
-        if not table or first not in table[0] or (second and second not in table[0]):
+        found = columns(self.answers_file, first, second or first)
+        if found is None:
             return None
-        scores = np.array([row[first] == row[second] if second else float(row[first]) for row in table]) * 100.0
+        scores = np.array([a == b for a, b in found] if second else [float(a) for a, _ in found]) * 100.0
         is_mean = abs(scores.mean() - self.score) < 0.01  # else the headline has rules of its own
         return scores if is_mean else None
 
     @property
-    def answers(self) -> list[dict[str, str]]:
-        """The rows of predictions/<first test set>.tsv; none where there is no such table."""
+    def answers_file(self) -> Path:
+        """predictions/<first test set>.tsv, which not every task has."""
         test = next((name.partition("/")[0] for name in self.record["metrics"] if name.startswith("test_")), "test_")
-        file = self.folder / "predictions" / f"{test.removeprefix('test_')}.tsv"
-        if not file.is_file():
+        return self.folder / "predictions" / f"{test.removeprefix('test_')}.tsv"
+
+    @property
+    def answers(self) -> list[dict[str, str]]:
+        """The rows of that table; none without it."""
+        if not self.answers_file.is_file():
             return []
-        with file.open(encoding="utf-8", newline="") as lines:
+        with self.answers_file.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def columns(file: Path, *names: str) -> list[tuple[str, ...]] | None:
+    """Two or more columns of a table of answers, row by row; None if it has no such columns, or is torn."""
+    if not file.is_file():
+        return None
+    with file.open(encoding="utf-8", newline="") as lines:
+        head, *rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)) or [[]]
+    if not rows or not {*names} <= {*head} or len(rows[-1]) != len(head):
+        return None
+    pick = itemgetter(*(head.index(name) for name in names))
+    return [pick(row) for row in rows]
 
 
 def read(folder: Path, point: Point | None = None) -> Result:
