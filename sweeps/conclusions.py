@@ -4,7 +4,7 @@ import math
 
 from sweeps.power import POWER, needed, power
 from sweeps.published import Claim
-from sweeps.statistics import LEVEL, Interval
+from sweeps.statistics import LEVEL, NONE, Interval
 
 
 def measured(claim: Claim, interval: Interval) -> str:
@@ -77,7 +77,7 @@ def settling(interval: Interval, asked: str, size: float, margin: float | None) 
     """How many encoders, seeds or examples would show what is asked."""
     if power(interval, size, margin) >= POWER:
         return f"These runs would show {asked} four times in five, and do not."
-    kinds = {source.kind for source in interval.sources} | ({"seeds"} if interval.seed_sd > 0 else set())
+    kinds = {source.kind for source in interval.sources} | ({"seeds"} if interval.seed_sd > NONE else set())
     kinds = [kind for kind in ("encoders", "seeds", "examples") if kind in kinds]
     numbers = needed(interval, size, margin)
     enough = {kind: number for kind in kinds if (number := getattr(numbers, kind)) is not None}

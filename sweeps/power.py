@@ -3,12 +3,12 @@
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr
-from scipy.stats import nct
+from scipy.special import nctdtr, stdtr
 
-from sweeps.statistics import LEVEL, Interval, Source
+from sweeps.statistics import LEVEL, NONE, Interval, Source
 
 POWER = 0.8
+SURE = 30.0  # standard errors; a larger difference is no more likely to be seen
 MOST = {"encoders": 1000, "seeds": 1000, "examples": 1_000_000}  # more than that is none
 
 
@@ -26,7 +26,9 @@ def needed(interval: Interval, size: float, margin: float | None = None) -> Need
     found = {}
     for kind in MOST:
         now = getattr(interval, kind)
-        if now and (kind in {source.kind for source in interval.sources} or (kind == "seeds" and interval.seed_sd > 0)):
+        if now and (
+            kind in {source.kind for source in interval.sources} or (kind == "seeds" and interval.seed_sd > NONE)
+        ):
             found[kind] = fewest(interval, kind, now, size, margin)
     return Needed(**found)
 
@@ -40,7 +42,7 @@ def fewest(interval: Interval, kind: str, now: int, size: float, margin: float |
 
 def scaled(interval: Interval, kind: str, factor: float) -> Interval:
     """The interval that `factor` times as many of a kind would leave, all spreads being what they are."""
-    if kind == "seeds" and interval.encoders and interval.seed_sd > 0:
+    if kind == "seeds" and interval.encoders and interval.seed_sd > NONE:
         return replace(interval, sources=tuple(reseeded(interval, source, factor) for source in interval.sources))
     parts = [
         replace(source, variance=source.variance / factor, freedom=round((source.freedom + 1) * factor) - 1)
@@ -64,5 +66,5 @@ def power(interval: Interval, size: float, margin: float | None) -> float:
     error = interval.error
     freedom = error**4 / sum(source.variance**2 / source.freedom for source in interval.sources)
     if margin is None:
-        return float(nct.sf(interval.half(LEVEL / 2) / error, freedom, abs(size) / error))
+        return 1.0 - float(nctdtr(freedom, min(abs(size) / error, SURE), interval.half(LEVEL / 2) / error))
     return max(0.0, 2 * float(stdtr(freedom, (margin - interval.half(LEVEL)) / error)) - 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,12 +23,12 @@ class Sample:
     units: tuple[np.ndarray, ...]
     sign: int = 1
 
-    @property
+    @cached_property
     def means(self) -> np.ndarray:
         """(replicates, N): over the fine-tunings of each."""
         return np.stack([unit.mean(axis=0) for unit in self.units])
 
-    @property
+    @cached_property
     def scores(self) -> tuple[float, ...]:
         """One number for each replicate."""
         return tuple(float(score) for score in self.means.mean(axis=1))
@@ -63,7 +64,9 @@ def examples_of(a: Nested, b: Nested) -> int:
 
 def vector(scores: Scores, size: int) -> np.ndarray:
     """(N,), or the mean alone, (1,)."""
-    return np.full(1, np.mean(scores)) if size == 1 else np.asarray(scores, dtype=float)
+    if size > 1:
+        return np.asarray(scores, dtype=float)
+    return np.array([scores.mean() if isinstance(scores, np.ndarray) else scores], dtype=float)
 
 
 def paired(a: Mapping[int, Scores], b: Mapping[int, Scores], size: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from sweeps.replicates import Nested, Sample, samples_of, without_encoders
 
 LEVEL = 0.05  # two-sided; of each of the two one-sided tests, too
 LEAST = 1e-15  # a smaller p is not told from this one
+NONE = 1e-6  # of a point: a smaller spread is how numbers are rounded
 NAN = float("nan")
 
 
@@ -81,7 +82,7 @@ class Interval:
 
     def tail(self, distance: float) -> float:
         """One-sided p of a difference that is `distance` above what is tested: `half` the other way round."""
-        if not self.error > 0:
+        if not self.error > NONE:
             return NAN
         if distance <= 0:
             return 0.5 if distance == 0 else 1 - self.tail(-distance)
@@ -115,7 +116,7 @@ def paired_difference(a: Nested, b: Nested, replicate: str = "pretrain.seed") ->
     if columns.size > 1:
         sources += (Source("examples", sampling(samples, columns), columns.size - 1),)
     spread = replace(found, sources=sources, seed_sd=within(samples))
-    half = spread.half(LEVEL / 2) if spread.error > 0 else NAN
+    half = spread.half(LEVEL / 2) if spread.error > NONE else NAN
     return replace(spread, low=spread.difference - half, high=spread.difference + half)
 
 

@@ -14,10 +14,11 @@ from sweeps import conclusions
 from sweeps.flips import flip_p
 from sweeps.published import Claim
 from sweeps.replicates import Nested
-from sweeps.statistics import LEVEL, Interval, equivalence, holm, paired_difference
+from sweeps.statistics import LEVEL, NONE, Interval, equivalence, holm, paired_difference
 
 MINIATURE = "miniature"
 FEWEST = 3  # replicates
+ONE_KIND = 6  # runs: where so many have all collapsed, a row of two kinds would have shown the other
 
 
 class Verdict(StrEnum):
@@ -58,10 +59,9 @@ class Case:
 
     @property
     def mixed(self) -> bool:
-        """Whether a row has runs of both kinds."""
-        return any(
-            0 < count < sum(map(len, row.values())) for count, row in zip(self.collapsed, (self.a, self.b), strict=True)
-        )
+        """Whether a row has runs of both kinds, or so few that the other kind need not have shown."""
+        runs = [sum(map(len, row.values())) for row in (self.a, self.b)]
+        return any(one > 0 and not one == of >= ONE_KIND for one, of in zip(self.collapsed, runs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def obstacle(case: Case, interval: Interval) -> tuple[Verdict, str] | None:
     if case.scale == MINIATURE:
         return Verdict.NONE, "The miniature is a small generated world: it says nothing about a paper."
     if stand_in:
-        return Verdict.NOT_TESTABLE, f"This is {stand_in}, not the paper's task: the claim is not judged by it."
+        return Verdict.NOT_TESTABLE, f"Scored on {stand_in}: the claim is not judged by that."
     if case.scale not in claim.scales:
         return Verdict.NOT_TESTABLE, f"The claim may be judged at scale={' or '.join(claim.scales)}."
     if not interval.count:
@@ -132,7 +132,7 @@ def obstacle(case: Case, interval: Interval) -> tuple[Verdict, str] | None:
         return Verdict.ONE_ENCODER, "Another pre-training may differ from this one by more than these rows do."
     if interval.count < FEWEST:
         return Verdict.NOT_DISTINGUISHABLE, f"That is too few to judge by: there may be {FEWEST} or more."
-    if not interval.error > 0:
+    if not interval.error > NONE:
         return Verdict.NOT_DISTINGUISHABLE, "All replicates differ by the same amount: there is no spread to judge by."
     return None
 
