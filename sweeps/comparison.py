@@ -147,6 +147,11 @@ class Comparison:
     def has_encoders(self) -> bool:
         return any(result.encoder is not None for result in self.finished)
 
+    def shown(self, setting: Setting) -> list[Group]:
+        """A setting's rows: the table's; of runs that were put together by hand only those that have some there."""
+        groups = [self.groups[row, setting] for row in self.rows]
+        return [one for one in groups if self.published or one.results or one.failed or one.running or one.missing]
+
     def value(self, row: str, setting: Setting) -> list[Value]:
         """What the papers print there."""
         told = self.published.values if self.published else ()

@@ -29,20 +29,27 @@ def of_sweep(name: str, title: str, scale: str | None, found: Found, published: 
 
 def of_runs(scale: str | None, found: Found) -> Comparison:
     """Any runs; those that differ in nothing but seeds and the task are one row."""
-    done = [result for result in found.results if result.finished]
-    configs = [comparable(result) for result in done]
-    kinds = {id(result): (start(result), fingerprint(config)) for result, config in zip(done, configs, strict=True)}
-    every = {kinds[id(result)]: leaves(config) for result, config in zip(done, configs, strict=True)}
-    names: list[str | None] = []
-    for result in found.results:
-        if (kind := kinds.get(id(result))) is None:
-            names.append(None)
-            continue
-        namesakes = [settings for other, settings in every.items() if other[0] == kind[0]]
-        names.append(", ".join([kind[0], *particulars(every[kind], namesakes)]))
+    named = names_of([result for result in found.results if result.finished])
+    names = [named.get(id(result)) for result in found.results]
     rows = tuple(dict.fromkeys(name for name in names if name))
     title = f"{len(found.results)} runs"
     return compared(RUNS, title, scale, found, names, rows, rows[0] if rows else "", None)
+
+
+def names_of(results: Sequence[Result]) -> dict[int, str]:
+    """In words what tells a run from others of its model, start and data; runs of one row have one name."""
+    configs = {id(result): comparable(result) for result in results}
+    marks = {key: fingerprint(config, 4) for key, config in configs.items()}
+    alike: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for result in results:
+        alike[start(result), result.data][marks[id(result)]] = leaves(configs[id(result)])
+    names = {}
+    for result in results:
+        kinds, mark = alike[start(result), result.data], marks[id(result)]
+        told = {one: ", ".join([start(result), *particulars(own, list(kinds.values()))]) for one, own in kinds.items()}
+        is_alone = list(told.values()).count(told[mark]) == 1
+        names[id(result)] = told[mark] if is_alone else f"{told[mark]} [{mark}]"
+    return names
 
 
 def comparable(result: Result) -> dict[str, Any]:
@@ -97,16 +104,16 @@ def compared(
         own = [result for result in found.results if belongs[id(result)] == row]
         gone = [point for point, its in absent if its == row]
         for setting in settings:
-            groups[row, setting] = grouped(row, setting, own, gone, len({s.task for s in settings}) == 1)
+            groups[row, setting] = grouped(row, setting, own, gone)
     others = [result for result in found.results if belongs[id(result)] not in rows]
     return Comparison(name, title, scale, rows, reference, settings, groups, found, published, others)
 
 
-def grouped(row: str, setting: Setting, own: Sequence[Result], gone: Sequence[Point], is_only: bool) -> Group:
+def grouped(row: str, setting: Setting, own: Sequence[Result], gone: Sequence[Point]) -> Group:
     """A row's runs in one setting."""
 
     def concerns(point: Point) -> bool:
-        return is_only or task_of(point) == setting.task
+        return task_of(point) in ("", setting.task)
 
     done = [result for result in own if result.finished and place(result) == (setting.data, setting.version)]
     there = [result for result in done if result.task == setting.task and result.value(setting.metric) is not None]
@@ -140,4 +147,6 @@ def settings_in(
         if (task := task_of(point)) and task not in known:
             metric = next((metric for other, metric in asked if other == task), "")
             found[Setting(task, metric, task, "")] = None
+    if not found:  # nothing has run: the papers' own columns
+        found = {Setting(task, metric, task, ""): None for task, metric in asked}
     return tuple(sorted(found, key=lambda setting: (setting.task, setting.data, setting.version)))

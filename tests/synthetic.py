@@ -30,18 +30,7 @@ def record(
         changes: further keys; those of `config` are added to it.
     """
     name = f"{source if source.startswith('miniature') else 'glue'}/{task}"
-    config = {
-        "seed": seed,
-        "scale": scale,
-        "init_from": "scratch" if encoder is None else None,
-        "model": {"_target_": "lightning_modules.bert.Bert", "nsp": True},
-        "text": {"tokenizer": {"file": None}, "objective": {"masking": "80/10/10"}},
-        "data": {"_target_": "datamodules.glue.Glue", "task": task, "source": source, "seed": seed},
-        "trainer": {"max_steps": 100, "limit_test_batches": None},
-        "transfer": {"mode": "finetune"},
-        "pretrain": {"recipe": None} if encoder is None else {"recipe": "miniature", "seed": encoder},
-        **changes.pop("config", {}),
-    }
+    config = configuration(task, source, scale, seed, encoder) | changes.pop("config", {})
     ladder = {"card": {"ceilings": {f"test_validation/{metric}": LADDER}}} if source == "miniature" else {"card": {}}
     return {
         "status": "finished",
@@ -61,6 +50,21 @@ def record(
         "git": {"commit": "0123456789abcdef", "dirty": False},
         "config": config,
         **changes,
+    }
+
+
+def configuration(task: str, source: str, scale: str | None, seed: int, encoder: int | None) -> dict[str, Any]:
+    """The part of a resolved configuration that pages read."""
+    return {
+        "seed": seed,
+        "scale": scale,
+        "init_from": "scratch" if encoder is None else None,
+        "model": {"_target_": "lightning_modules.bert.Bert", "nsp": True},
+        "text": {"tokenizer": {"file": None}, "objective": {"masking": "80/10/10"}},
+        "data": {"_target_": "datamodules.glue.Glue", "task": task, "source": source, "seed": seed},
+        "trainer": {"max_steps": 100, "limit_test_batches": None},
+        "transfer": {"mode": "finetune"},
+        "pretrain": {"recipe": None} if encoder is None else {"recipe": "miniature", "seed": encoder},
     }
 
 

@@ -271,3 +271,26 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
     workspace = json.loads(online.workspace(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
     sections = workspace["spec"]["section"]["panelBankConfig"]["sections"]
     assert [section["name"] for section in sections] == ["cola", "rte"]
+
+
+def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
+    file = synthetic.sweep(tmp_path, lacking=24)
+    found = built(tmp_path, str(file), page="nsp")
+    assert "Nothing has finished yet: of 24 runs none has a record." in found.words
+    assert ["nsp", "not run", "not run [88.4]", "–", "–", "–"] in found.rows("overview")
+
+
+def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
+    for number in range(6):
+        masking = {"text": {"objective": {"masking": "100/0/0" if number % 2 else "80/10/10"}}}
+        told = synthetic.record(60.0 + number, task=("rte", "cola")[number == 5], seed=number, config=masking)
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
+    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
+    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
+    assert {row[0].rpartition("=")[2]: (row[1], row[4]) for row in rte} == {
+        "80/10/10": ("62.0", "3"),
+        "100/0/0": ("62.0", "2"),
+    }
+    cola = next(found.rows(name) for name in found.tables if name.startswith("cola") and name.endswith("table"))
+    assert len(cola) == 1  # nobody meant to run the other

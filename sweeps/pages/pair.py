@@ -42,6 +42,8 @@ def lead(a: Result, b: Result) -> str:
     first = f"{b.name} has {scores} ({a.metric}, {a.data})."
     if a.examples is None or b.examples is None or len(a.examples) != len(b.examples):
         return f"{first} This metric is no mean over examples: one run each gives no interval."
+    if (a.examples == b.examples).all():
+        return f"{first} Both are right, and wrong, on the same of these {len(a.examples):,} examples."
     low, high = over_examples(a, b)
     sure = "excludes" if low > 0 or high < 0 else "holds"
     bounds = f"{signed(low).text} to {signed(high).text}"

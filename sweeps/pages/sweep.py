@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from sweeps.comparison import Comparison, Setting
 from sweeps.pages import tables
 from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, number, signed
+from sweeps.pages.charts import bars, costs, layers
 from sweeps.pages.curves import encoder_curves, task_curves
-from sweeps.pages.figures import bars, costs, layers
 from sweeps.pages.links import Links
 
+MOST_TOLD = 3  # rows in a sentence
 WORLD = (
     "This is generated text ({worlds}): a small grammar and its lexicon, made so that every mechanism under study is "
     "in it and its ceilings are known. What is shown holds in this world and says nothing of how much it matters in "
@@ -54,9 +55,12 @@ def largest(told: Comparison) -> str:
         if one.low == one.low
     ]
     if not found:
-        best = max((group for group in told.groups.values() if group.results), key=lambda group: group.mean or 0.0)
-        score = f"{best.row} has {number(best.mean).text} on {best.setting.task} ({best.setting.metric})"
-        return f"{score}; there are too few replicates for an interval of a difference"
+        setting = max(told.settings, key=lambda one: sum(bool(group.results) for group in told.shown(one)))
+        means = [(group.mean, group.row) for group in told.shown(setting) if group.mean is not None]
+        groups = sorted(means, reverse=not setting.metric.endswith("_loss"))
+        scores = "; ".join(f"{row} {number(mean).text}" for mean, row in groups[:MOST_TOLD])
+        more = f" and {len(groups) - MOST_TOLD} more rows" if len(groups) > MOST_TOLD else ""
+        return f"On {setting.task} ({setting.metric}): {scores}{more}. There are too few replicates for an interval"
     _, row, setting, one = max(found, key=lambda each: each[0])
     where = f"on {setting.task} ({setting.metric})"
     bounds = f"95 %: {signed(one.low).text} to {signed(one.high).text}"

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from sweeps.comparison import Comparison, Group, Setting
 from sweeps.ladders import ceilings
 from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number, signed
+from sweeps.pages.figures import unit
 from sweeps.pages.links import Links
 from sweeps.results import BROKEN, FAILED, FINISHED, Result
 from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
+COUNTS = ("encoders", "runs", "failed", NOT_RUN, "collapsed")
 COSTS = (("seconds", "seconds", 1.0), ("flops", "TFLOPs", 1e12), ("parameters", "million parameters", 1e6))
 
 
@@ -59,7 +61,7 @@ def both(told: Comparison, row: str, setting: Setting) -> Cell:
 
 def state(group: Group) -> str:
     """Why a place has no score."""
-    return FAILED if group.failed else "running" if group.running else NOT_RUN
+    return FAILED if group.failed else "running" if group.running else NOT_RUN if group.missing else "–"
 
 
 def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
@@ -71,52 +73,35 @@ def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
 
 def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
     """One setting: each row with its spread, its runs, what the papers print, and its difference to the reference."""
-    groups = [told.groups[row, setting] for row in told.rows]
+    groups = told.shown(setting)
     papers = list(dict.fromkeys(one.paper for row in told.rows for one in told.value(row, setting)))
     parts = [part for part in PARTS if any(part_of(group, part) is not None for group in groups)]
-    columns = (
-        "row",
-        *(f"{paper} (paper)" for paper in papers),
-        "ours",
-        "sd",
-        *parts,
-        "encoders",
-        "runs",
-        "failed",
-        NOT_RUN,
-        "collapsed",
-        f"− {told.reference}",
-        "95 % from",
-        "to",
-    )
-    rows = tuple(
-        (
-            Cell(group.row),
-            *(paper_cell(told, group.row, setting, paper) for paper in papers),
-            number(group.mean) if group.results else Cell(state(group), float("-inf"), kind="quiet"),
-            number(group.sd),
-            *(number(part_of(group, part)) for part in parts),
-            count(group.encoders),
-            count(len(group.results)),
-            count(group.failed, "bad" if group.failed else ""),
-            count(group.missing + group.running),
-            count(group.collapsed, "bad" if group.collapsed else ""),
-            *interval_cells(told.differences.get((group.row, setting))),
-        )
-        for group in groups
-    )
+    differences = (f"− {told.reference}", "95 % from", "to")
+    head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *differences)
+    rows = tuple(detail_cells(told, group, papers, parts) for group in groups)
     caption = (
-        f"{setting.metric} × 100 on {setting.data}. Collapsed runs give every example one label; they count "
+        f"{unit(setting)} on {setting.data}. Collapsed runs give every example one label; they count "
         f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
         f"{told.replicate}."
     )
-    return Table(
-        f"{anchor}-table",
-        "Ours beside the papers'" if papers else "All rows",
-        columns,
-        rows,
-        caption,
-        frozenset(range(1, len(columns))),
+    title = "Ours beside the papers'" if papers else "All rows"
+    return Table(f"{anchor}-table", title, head, rows, caption, frozenset(range(1, len(head))))
+
+
+def detail_cells(told: Comparison, group: Group, papers: Sequence[str], parts: Sequence[str]) -> tuple[Cell, ...]:
+    """A row of that table."""
+    return (
+        Cell(group.row),
+        *(paper_cell(told, group.row, group.setting, paper) for paper in papers),
+        number(group.mean) if group.results else Cell(state(group), float("-inf"), kind="quiet"),
+        number(group.sd),
+        *(number(part_of(group, part)) for part in parts),
+        count(group.encoders),
+        count(len(group.results)),
+        count(group.failed, "bad" if group.failed else ""),
+        count(group.missing + group.running),
+        count(group.collapsed, "bad" if group.collapsed else ""),
+        *interval_cells(told.differences.get((group.row, group.setting))),
     )
 
 
