@@ -18,16 +18,19 @@ from omegaconf import DictConfig, OmegaConf
 from sweeps.checks import check_switches
 from sweeps.closing import closing_words
 from sweeps.encoders import explain
-from sweeps.environment import following, scaled
+from sweeps.environment import following, scaled, usual_logger
 from sweeps.errands import predict, prepare
 from sweeps.files import read_record
 from sweeps.lease import kept_alive
 from sweeps.pretraining import begin
+from sweeps.retelling import tell_agent
 from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
+from sweeps.stopping import heeding, recording_stops
 from sweeps.suite import is_suite, run_suite
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
+OmegaConf.register_new_resolver("usual_logger", usual_logger)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -44,8 +47,10 @@ def main(cfg: DictConfig) -> None:
         elif cfg.prepare:
             prepare(cfg)
         else:
-            with alone(directory), advising(RESUME), following(), kept_alive():
-                execute(cfg, Run.open(directory, cfg))
+            with alone(directory), advising(RESUME), heeding(), following(), kept_alive():
+                run = Run.open(directory, cfg)
+                with recording_stops(cfg, run):
+                    execute(cfg, run)
     if status:
         sys.exit(status)
 
@@ -55,6 +60,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     if run.finished:
         print("finished before (rerun=true runs it once more)")
         print(closing_words(read_record(run.directory), run.directory))
+        tell_agent(cfg, run)
         return
 
     import lightning as L
@@ -66,7 +72,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from lightning_modules.training import make_trainer
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
-    from sweeps.loggers import make_loggers
+    from sweeps.loggers import begin_logs, make_loggers
     from sweeps.progress import asked_for
     from sweeps.record import record
 
@@ -85,9 +91,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     give_words(cfg, model, data, say)
     keep_layers(start, trainer, model, data, say)
-    for logger in loggers:
-        logger.log_hyperparams(plain(cfg))
-    if cfg.resume:
+    begin_logs(loggers, plain(cfg))
+    if cfg.resume or run.last:
         say(f"continues from {run.last}" if run.last else "begins anew: there is no checkpoint to continue from")
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)

@@ -33,7 +33,7 @@ def no_model(run: Path) -> str:
     """Why a path is not a transfer's folder."""
     if (run / "encoder").is_dir():
         return NO_TASK
-    if (run / "summary.json").is_file():
+    if (run / "predictions").is_dir():
         return "the run has trained nothing, and so left no model"
     return "the run has not finished, or is none" if run.is_dir() else "there is no such folder"
 

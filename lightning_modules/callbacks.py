@@ -32,11 +32,14 @@ class Agreement(Callback):
 
 
 class Stop(Callback):
-    """SIGTERM stops a run as Ctrl-C does: at once, and not with status 0. Lightning's own handler waits for all ranks,
-    which may be waiting for each other."""
+    """SIGTERM does what it did when the trainer was made. Lightning's own handler waits for all ranks, which may be
+    waiting for each other, and ends with status 0."""
+
+    def __init__(self) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, self.handler)
 
     on_validation_start = on_test_start = on_predict_start = on_train_start
 

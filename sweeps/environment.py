@@ -28,6 +28,16 @@ def rank_of(environment: Mapping[str, str] = os.environ) -> int | None:
     return None
 
 
+def under_agent() -> bool:
+    """Whether an agent of W&B's sweeps started this process."""
+    return "WANDB_SWEEP_ID" in os.environ
+
+
+def usual_logger() -> str:
+    """The resolver behind conf/config.yaml's logger: an agent's runs are where the agent is, all others offline."""
+    return "wandb" if under_agent() else "offline"
+
+
 def child_environment(group: str, more: Mapping[str, str]) -> dict[str, str]:
     """The variables of a child: no rank, no W&B run or sweep of its parent's; its own runs are of `group`."""
     kept = {

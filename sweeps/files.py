@@ -26,5 +26,10 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """What a finished run left."""
+    """What a run left."""
     return json.loads((run / "summary.json").read_text())
+
+
+def has_finished(run: Path) -> bool:
+    """Whether there is a result: a run that was stopped has a record too, and so has a table of which tasks failed."""
+    return (run / "summary.json").is_file() and read_record(run).get("status") == "finished"

@@ -20,9 +20,9 @@ from pathlib import Path
 from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
-from sweeps.files import read_record
+from sweeps.files import has_finished
 from sweeps.lease import claimed
-from sweeps.sentences import AGAIN, advising
+from sweeps.sentences import AGAIN, advising, terminated
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
 ELSEWHERE = -1000  # the status of a job that another process has claimed
@@ -54,9 +54,8 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing to do; a table of which tasks failed is not finished."""
-        record = self.directory / "summary.json"
-        return not self.rerun and record.is_file() and read_record(self.directory).get("status") == "finished"
+        """Whether there is nothing to do."""
+        return not self.rerun and has_finished(self.directory)
 
     @property
     def words(self) -> list[str]:
@@ -192,7 +191,7 @@ def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_o
 def stopping(running: dict[int, Running]) -> Iterator[None]:
     """Whatever ends this block early (Ctrl-C, SIGTERM, a closed terminal, an error) ends all processes of all jobs."""
     ends = (signal.SIGTERM, signal.SIGHUP)
-    previous = [signal.signal(one, signal.default_int_handler) for one in ends]
+    previous = [signal.signal(one, terminated) for one in ends]
     try:
         yield
     finally:

@@ -112,6 +112,7 @@ class Plan:
                 place,
                 gpus_needed(cfg.trainer.devices, gpus, told.jobs),
                 bool(cfg.rerun),
+                place_online(sweep),
                 claim=place.with_name(f"{place.name}.claim"),
             )
             for name, one, place, cfg in zip(short_names(words), words, places, configurations, strict=True)
@@ -130,6 +131,11 @@ class Plan:
         if took and left:
             lines.append(f"by those that are done: {left * sum(took) / len(took):,.0f} s of one job at a time")
         return lines
+
+
+def place_online(sweep: Sweep) -> dict[str, str]:
+    """Variables that let `wandb sync` send a point's run where the file says that `wandb sweep` has it."""
+    return {f"WANDB_{key.upper()}": str(sweep.raw[key]) for key in ("project", "entity") if key in sweep.raw}
 
 
 def point(words: Sequence[str]) -> DictConfig:

@@ -1,9 +1,14 @@
-"""Where a run's numbers go while it runs: its own metrics.csv, always, and a W&B run, offline unless told otherwise."""
+"""Where a run's numbers go while it runs: its own metrics.csv, always, and a W&B run, offline unless told otherwise.
+
+A W&B run is found by the words of the configuration: its group is the sweep or the experiment, its job type `pretrain`
+or `transfer`, its tags model, data, task and scale.
+"""
 
 import csv
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,10 @@ from lightning.fabric.utilities import rank_zero_only
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
+from datamodules.task import Refused
+from sweeps.environment import under_agent
 from sweeps.runs import Run
+from sweeps.sentences import first_line
 
 
 class History(Logger):
@@ -74,19 +82,66 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
         (run.directory / "metrics.csv").unlink(missing_ok=True)
     loggers: list[Logger] = [History(run.directory)]
     if cfg.logger.get("_target_"):
-        from hydra.utils import instantiate
-
-        os.environ.setdefault("WANDB_SILENT", "true")
-        pretraining = "objective" in cfg.data
-        facts = {
-            "name": run.name,
-            "id": wandb_id(run) if is_first() else None,
-            "save_dir": str(run.directory),
-            "group": os.environ.get("WANDB_RUN_GROUP"),
-            "job_type": "pretrain" if pretraining else "transfer",
-            "tags": tags(cfg),
-        }
-        logger = instantiate(cfg.logger, **facts)
-        getattr(logger, "_wandb_init", {}).pop("anonymous", None)  # Lightning always sets it; W&B warns of it each time
-        loggers.append(logger)
+        loggers.append(wandb_logger(cfg, run))
     return loggers
+
+
+def wandb_logger(cfg: DictConfig, run: Run) -> Logger:
+    """The logger of conf/logger, of a W&B run that says what it is."""
+    from hydra.utils import instantiate
+
+    os.environ.setdefault("WANDB_SILENT", "true")
+    first = {"id": wandb_id(run), "group": group(cfg)} if is_first() else {}
+    logger = instantiate(cfg.logger, **about(cfg), **first, save_dir=str(run.directory))
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)  # Lightning always sets it; W&B warns of it each time
+    return logger
+
+
+def about(cfg: DictConfig) -> dict[str, Any]:
+    """A W&B run's name, job type and tags; tags of the user's own stay."""
+    choices = HydraConfig.get().runtime.choices
+    words = [choices["data"], *([cfg.data.task] if cfg.data.get("task") else [])]
+    own = [tag for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag]
+    return {
+        "name": f"{choices['model']}-{'/'.join(words)}-s{cfg.seed}",
+        "job_type": "pretrain" if "objective" in cfg.data else "transfer",
+        "tags": [*tags(cfg), *own],
+    }
+
+
+def group(cfg: DictConfig) -> str | None:
+    """The sweep's name, which an agent's environment does not hold, or the experiment's."""
+    if "WANDB_RUN_GROUP" in os.environ:
+        return os.environ["WANDB_RUN_GROUP"]
+    if under_agent() and not cfg.logger.offline:
+        import wandb
+
+        with reaching():
+            return wandb.Api().sweep(os.environ["WANDB_SWEEP_ID"]).name
+    return HydraConfig.get().runtime.choices.get("experiment")
+
+
+def begin_logs(loggers: Sequence[Logger], settings: dict[str, Any]) -> None:
+    """Log the configuration, with which a W&B run begins."""
+    with reaching():
+        for logger in loggers:
+            logger.log_hyperparams(settings)
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Refuse what W&B's server is needed for, where there is no account or no way to it."""
+    try:
+        yield
+    except Exception as error:
+        if not is_wandbs(error):
+            raise
+        raise Refused(
+            f"logger=wandb needs W&B's server ({first_line(str(error))}): `wandb login` opens an account's runs; "
+            f"logger=offline needs neither, and `wandb sync` sends the run later."
+        ) from error
+
+
+def is_wandbs(error: Exception) -> bool:
+    """Whether it is W&B's own: its package is imported by whoever has one."""
+    return any(kind.__module__.startswith("wandb.") for kind in type(error).__mro__)

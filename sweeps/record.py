@@ -1,8 +1,5 @@
 """What a finished run leaves for comparisons: its encoder or model, its predictions, and last summary.json."""
 
-import platform
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +14,7 @@ from lightning_modules.callbacks import Convergence, Cost
 from lightning_modules.evaluation import Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
+from sweeps.code import git_state, versions
 from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
 from sweeps.mistakes import show_mistakes
@@ -25,24 +23,6 @@ from sweeps.showing import show, show_online
 from sweeps.word_tables import likeness
 
 C = TypeVar("C", bound=Callback)
-PACKAGES = ("torch", "lightning", "hydra-core", "wandb", "torchmetrics", "datasets", "tokenizers")
-
-
-def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and whether the tree differs from it; empty outside a checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-
-
-def versions() -> dict[str, str]:
-    """Of Python and the packages that decide numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def is_collapsed(predictions: list) -> bool:
@@ -172,12 +152,17 @@ def write_predictions(folder: Path, data: Any, results: Results) -> None:
 
 
 def finish_logger(trainer: L.Trainer, summary: dict, directory: Path) -> None:
-    """Close the W&B run, if there is one, with what there is to look at, and the record's headline in its summary."""
+    """Close the W&B run, if there is one."""
     for logger in trainer.loggers:
         if type(logger).__name__ == "WandbLogger" and trainer.is_global_zero:
-            import wandb
+            close_run(logger, summary, directory)
 
-            show_online(logger, directory, summary)
-            shown = ("start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
-            logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})  # pyright: ignore
-            wandb.finish()
+
+def close_run(logger: Any, summary: dict, directory: Path) -> None:
+    """Close a W&B run with what there is to look at, and the record's headline in its summary."""
+    import wandb
+
+    show_online(logger, directory, summary)
+    shown = ("status", "name", "start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
+    logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})
+    wandb.finish()

@@ -50,7 +50,7 @@ def read_records(folders: Iterable[str]) -> list[dict]:
         Refused: when there is none.
     """
     records = [read_record(Path(folder)) for folder in folders if (Path(folder) / "summary.json").is_file()]
-    records = [record for record in records if "selection" in record]
+    records = [record for record in records if "selection" in record and record["status"] == "finished"]
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")
     return records

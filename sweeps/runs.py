@@ -19,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint
+from sweeps.environment import under_agent
+from sweeps.files import has_finished
 from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
@@ -125,7 +127,7 @@ def run_directory(*, _root_: DictConfig) -> str:
         return f"outputs/predict-{Path(_root_.predict).name}"
     first = f"outputs/{run_name(_root_, choices['model'], choices['data'])}"
     directory, number = first, 1
-    while _root_.rerun and (Path(directory) / "summary.json").is_file():
+    while _root_.rerun and has_finished(Path(directory)):
         number += 1
         directory = f"{first}-{number}"
     return directory
@@ -148,20 +150,20 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return (self.directory / "summary.json").is_file()
+        return has_finished(self.directory)
 
     @classmethod
     def open(cls, directory: Path, cfg: DictConfig) -> "Run":
-        """Look at what is there.
+        """Look at what is there. Under an agent, which nobody can tell so, an unfinished run goes on.
 
         Raises:
             Refused: when an unfinished run is there and nobody said what to do with it.
         """
         if OmegaConf.is_missing(cfg.data, "task"):
             raise Refused("data.task says which of the tasks: the chosen yaml of conf/data names them.")
-        last = directory / "checkpoints" / "last.ckpt"
-        run = cls(directory, last if cfg.resume and last.is_file() else None)
-        if last.is_file() and not cfg.resume and not run.finished:
+        last, goes_on = directory / "checkpoints" / "last.ckpt", cfg.resume or under_agent()
+        run = cls(directory, last if goes_on and last.is_file() else None)
+        if last.is_file() and not goes_on and not run.finished:
             raise Refused(
                 f"{directory} holds an unfinished run of this experiment: resume=true continues it; to begin anew, "
                 f"remove the folder."

@@ -7,10 +7,12 @@ traceback is a fault of the program.
 import errno
 import os
 import select
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -36,9 +38,19 @@ LIGHTNING = "; other arguments of Lightning's Trainer are added: +trainer.<name>
 PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends the program as Ctrl-C does, but for how it says so to who started it."""
+
+
+def terminated(*_: object) -> None:
+    """A signal's handler."""
+    raise Terminated
+
+
 @contextmanager
 def answering() -> Iterator[None]:
-    """Around the whole program: wrong keys and places that cannot be written end with status 2, Ctrl-C with 130."""
+    """Around the whole program: wrong keys and places that cannot be written end with status 2, Ctrl-C with 130, and
+    SIGTERM as if nobody had heeded it."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors, where it would print them
     try:
         yield
@@ -53,14 +65,33 @@ def answering() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit) as error:
         if (stop := interrupted(error)) is None:
             raise
-        end(f"stopped{'; ' * bool(stop.args)}{stop}", 130)
+        words = f"stopped{'; ' * bool(stop.args)}{stop}"
+        if isinstance(stop, Terminated):
+            say_last(words)
+            die()
+        end(words, 130)
 
 
 def end(words: str, status: int) -> None:
-    """The last words, of the first process only."""
+    """The last words, and this status."""
+    say_last(words)
+    sys.exit(status)
+
+
+def say_last(words: str) -> None:
+    """On the first process only."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(words, file=sys.stderr)
-    sys.exit(status)
+
+
+def die() -> NoReturn:
+    """By SIGTERM itself (143 in a shell): whoever sent it sees that it was heeded. A status would be a failure, and an
+    agent of W&B's sweeps gives up after a few."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit(128 + signal.SIGTERM)  # where the signal is blocked
 
 
 def is_closed() -> bool:
@@ -82,7 +113,7 @@ def advising(words: str) -> Iterator[None]:
         stop = interrupted(error)
         if stop is None or stop.args:
             raise
-        raise KeyboardInterrupt(words) from error
+        raise type(stop)(words) from error
 
 
 def interrupted(error: BaseException | None) -> KeyboardInterrupt | None:

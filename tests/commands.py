@@ -91,7 +91,8 @@ def launch(place: Path, *overrides: str, program: Sequence[str] = (), env: dict[
 
 def command(place: Path, *overrides: str) -> Done:
     """What `python run.py <overrides>` does in the folder `place`, without a process: seconds instead of tens."""
-    OmegaConf.clear_resolver("run_dir")
+    for resolver in ("run_dir", "usual_logger"):
+        OmegaConf.clear_resolver(resolver)
     out, err, status = io.StringIO(), io.StringIO(), 0
     with contextlib.chdir(place), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _variables():
         os.environ.update(SIDE_BY_SIDE_CACHE=str(cache_of(place)), OMP_NUM_THREADS="1")  # for processes of its own

@@ -118,7 +118,8 @@ def test_the_weights_and_biases_run_is_offline_and_there_once(pretrained: Path) 
     records = list(wandb_records(folder))
     (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
     assert folder.name.endswith(f"-{run.run_id}")
-    assert (run.project, run.job_type, run.display_name) == ("side-by-side", "pretrain", pretrained.name)
+    name = f"{summary(pretrained)['model']}-miniature-s0"
+    assert (run.project, run.job_type, run.display_name) == ("side-by-side", "pretrain", name)
     config = {item.key: json.loads(item.value_json) for record in records for item in record.config.update}
     assert {**config, "_wandb": None} == {**summary(pretrained)["config"], "_wandb": None}  # nested, resolved
     final = {tuple(item.nested_key) or (item.key,): item.value_json for r in records for item in r.summary.update}

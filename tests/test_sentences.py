@@ -1,6 +1,7 @@
 """However the program ends, it says so in one line."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from sweeps import sentences
 from sweeps.jobs import Job, run_jobs
 from sweeps.sentences import advising, answering
+from sweeps.stopping import heeding
 from tests.commands import TINY, command
 
 SMOKE = (*TINY, "trainer=smoke", "logger=csv")
@@ -35,6 +37,21 @@ def test_a_stop_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 130
     assert capsys.readouterr().err == f"stopped; {sentences.RESUME}\n"
     assert last_words(KeyboardInterrupt(), capsys) == (130, "stopped\n")
+
+
+def test_sigterm_is_passed_on_and_nothing_else_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To whoever started the program it has died of the signal; a status would be a failure."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(sentences.os, "kill", lambda *told: sent.append(told))
+    with heeding(), pytest.raises(SystemExit), answering(), advising(sentences.RESUME):
+        signal.raise_signal(signal.SIGTERM)
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+    assert capsys.readouterr().err == f"stopped; {sentences.RESUME}\n"
+    with pytest.raises(SystemExit), answering():
+        as_lightning_does()
+    assert len(sent) == 1
 
 
 def test_a_stop_of_many_jobs_says_that_the_same_command_goes_on(
