@@ -2,8 +2,8 @@
 
 import math
 
+from sweeps.claims import Claim
 from sweeps.power import POWER, needed, power
-from sweeps.published import Claim
 from sweeps.statistics import LEVEL, NONE, Interval
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 Encoder = int | str | None  # its pretrain.seed, or the name of published weights; None: the row starts from no encoder
 Scores = float | np.ndarray  # of a run, times 100; by example, (N,), only where the score is their mean
-Nested = Mapping[Encoder, Mapping[int, Scores]]
+Nested = Mapping[Any, Mapping[int, Scores]]  # by encoder and fine-tuning seed; Any: keys of a Mapping do not widen
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from datamodules.task import Refused
 from sweeps import conclusions
+from sweeps.claims import Claim
 from sweeps.flips import flip_p
-from sweeps.published import Claim
 from sweeps.replicates import Nested
 from sweeps.statistics import LEVEL, NONE, Interval, equivalence, holm, paired_difference
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,11 @@ def nested(scores: np.ndarray) -> Nested:
     return {e: {s: scores[e, s] for s in range(scores.shape[1])} for e in range(len(scores))}
 
 
+def student(*words: Any, **how: Any) -> Any:
+    """scipy's t test of a mean; its result has no types."""
+    return stats.ttest_1samp(*words, **how)
+
+
 def rate(errs: Callable[[np.random.Generator], bool], times: int = TIMES) -> float:
     random = np.random.default_rng(0)
     return sum(errs(random) for _ in range(times)) / times
@@ -60,7 +66,7 @@ def test_what_is_not_used_errs() -> None:
 
     def by_encoders(random: np.random.Generator) -> bool:
         found = paired_difference(*pair(random, 3, 2, 40, SPREADS["examples"]))
-        return float(stats.ttest_1samp(found.replicates[0], 0).pvalue) < LEVEL
+        return student(found.replicates[0], 0).pvalue < LEVEL
 
     def by_quantiles(random: np.random.Generator) -> bool:
         low, high = bootstrap(*pair(random, 3, 2, 40, SPREADS["encoders"]), draws=200)
@@ -98,7 +104,7 @@ def test_right_and_wrong_answers(accuracy: float) -> None:
 def test_without_examples_it_is_students_t() -> None:
     random = np.random.default_rng(1)
     a, b = random.normal(61, 1, (5, 3)), random.normal(60, 1, (5, 3))
-    found, truth = paired_difference(nested(a), nested(b)), stats.ttest_1samp((a - b).mean(axis=1), 0)
+    found, truth = paired_difference(nested(a), nested(b)), student((a - b).mean(axis=1), 0)
     low, high = truth.confidence_interval(0.95)
     assert (found.low, found.high, found.p) == pytest.approx((low, high, truth.pvalue))
     assert (found.encoders, found.seeds, found.examples, found.count) == (5, 3, 0, 5)
@@ -111,8 +117,8 @@ def test_two_one_sided_tests_are_scipys(margin: float) -> None:
     random = np.random.default_rng(2)
     a, b = random.normal(60.3, 0.5, (5, 1)), random.normal(60, 0.5, (5, 1))
     differences = (a - b)[:, 0]
-    below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
-    above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
+    below = student(differences, margin, alternative="less").pvalue
+    above = student(differences, -margin, alternative="greater").pvalue
     assert equivalence(paired_difference(nested(a), nested(b)), margin) == pytest.approx(max(below, above))
 
 
