@@ -52,7 +52,7 @@ def views(told: Comparison, page: Page, entity: str, project: str) -> dict[str, 
 
 def report(told: Comparison, page: Page, entity: str, project: str) -> Any:
     """The page's words and tables, then the panels of each setting."""
-    import wandb_workspaces.reports.v2 as reports
+    import wandb_workspaces.reports.v2.interface as reports
 
     blocks: list[Any] = [reports.H1(page.title), reports.P(page.lead)]
     for block in page.blocks:
@@ -67,10 +67,9 @@ def report(told: Comparison, page: Page, entity: str, project: str) -> Any:
     for setting in told.settings:
         name = setting_name(setting, told.settings)
         keys = [f"config.{key}" for key in keys_of(told)]
-        runs = reports.Runset(name=name, filters=chosen(told, setting), groupby=keys)  # pyright: ignore
+        runs = reports.Runset(name=name, filters=chosen(told, setting), groupby=keys)
         blocks += [reports.H2(f"Panels: {name}"), reports.PanelGrid(runsets=[runs], panels=panels(told, setting))]
-    named = {"title": page.title, "description": page.lead}
-    return reports.Report(entity=entity, project=project, blocks=blocks, **named)  # pyright: ignore
+    return reports.Report(entity=entity, project=project, title=page.title, description=page.lead, blocks=blocks)
 
 
 def workspace(told: Comparison, page: Page, entity: str, project: str) -> Any:
@@ -105,7 +104,7 @@ def chosen(told: Comparison, setting: Setting | None = None) -> str:
 
 def panels(told: Comparison, setting: Setting) -> list[Any]:
     """Curve, bars and cost of one setting."""
-    import wandb_workspaces.reports.v2 as reports
+    import wandb_workspaces.reports.v2.interface as reports
 
     group, score = next((f"config.{key}" for key in keys_of(told)), None), measured(told, setting)
     spread: dict[str, Any] = {"groupby": group, "groupby_aggfunc": "mean", "groupby_rangefunc": "stddev"}
