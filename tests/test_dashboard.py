@@ -12,6 +12,7 @@ import pytest
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
 from tests import synthetic
 
@@ -137,6 +138,12 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
         for name, figure in page.figures.items():
             assert re.fullmatch(r"[\w-]+", name)  # it is a file's name
             assert "<img" not in json.dumps([figure["data"], figure["layout"]])  # Plotly reads tags, too
+
+
+def test_json_ends_no_script() -> None:
+    text = in_script({"x": [EVIL, "<!--"]})
+    assert not set(text) & set("<>&")
+    assert json.loads(text) == {"x": [EVIL, "<!--"]}
 
 
 @pytest.mark.usefixtures("_paper")

@@ -17,6 +17,7 @@ LATEX = {
     "×": r"$\times$",
     "–": "--",
 }
+WIDEST = 120  # characters of a line at least: a narrower terminal breaks it, and no column becomes unreadable
 FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
 
 
@@ -77,7 +78,7 @@ def show(pages: Sequence[Page]) -> None:
     from rich.table import Table as Rich
     from rich.text import Text
 
-    console = Console()
+    console = Console(width=max(WIDEST, Console().width))
     for page in pages:
         console.print(Text(page.title, style="bold"))
         console.print(Text(page.lead))
@@ -91,10 +92,11 @@ def show(pages: Sequence[Page]) -> None:
 
 
 def drawn(table: Table, rich: Any, text: Any) -> Any:
-    """A table as rich has it; no cell is read as its markup."""
+    """A table as rich has it, less the columns that say nothing; no cell is read as its markup."""
     one = rich(title=text(table.title), title_justify="left")
-    for i, name in enumerate(table.columns):
-        one.add_column(text(name), justify="right" if i in table.numeric else "left")
+    told = [i for i in range(len(table.columns)) if {row[i].text for row in table.rows} - {"–", "0"} or not table.rows]
+    for i in told:
+        one.add_column(text(table.columns[i]), justify="right" if i in table.numeric else "left")
     for row in table.rows:
-        one.add_row(*(text(cell.text) for cell in row))
+        one.add_row(*(text(row[i].text) for i in told))
     return one
