@@ -56,6 +56,7 @@ def record(
         **convergence(trainer),
         **features(model, data),
         "card": data.card,
+        "data_version": fingerprint(data.identity()),  # results on two texts are two results
         "encoder_fingerprint": encoder_print,
         "seed": cfg.seed,
         "versions": versions(),

@@ -1,0 +1,196 @@
+"""Results as a table of rows and tasks: what a page, a terminal and a report then only have to write down.
+
+Two settings (a task, a metric, a text) are never one column, and two scales never one comparison.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import Any
+
+from sweeps.found import Found
+from sweeps.published import Claim, Published, Value
+from sweeps.replicates import Nested
+from sweeps.results import Result
+from sweeps.statistics import Interval, paired_difference
+from sweeps.verdicts import Case, Judgement, judge_all
+
+SEEDS = ("seed", "pretrain.seed")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What makes scores comparable.
+
+    Attributes:
+        data: the public name, "miniature/rte".
+        version: stands for the text.
+        metric: the headline, one of its parts or another metric.
+    """
+
+    task: str
+    metric: str
+    data: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row in one setting.
+
+    Attributes:
+        results: finished runs that have the metric.
+        failed, running, missing: points without a score.
+    """
+
+    row: str
+    setting: Setting
+    results: Sequence[Result]
+    failed: int = 0
+    running: int = 0
+    missing: int = 0
+
+    @property
+    def scores(self) -> Nested:
+        """Encoder -> seed -> score."""
+        return self.nested(lambda result: result.value(self.setting.metric))
+
+    @property
+    def examples(self) -> Nested:
+        """The same with each example's score, where every run has them and the metric is their mean."""
+        if any(result.metric != self.setting.metric or result.examples is None for result in self.results):
+            return self.scores
+        found = self.nested(lambda result: result.examples)
+        sizes = {len(scores) for seeds in found.values() for scores in seeds.values()}
+        return found if len(sizes) == 1 else self.scores
+
+    def nested(self, value: Any) -> dict[Any, dict[int, Any]]:
+        found: dict[Any, dict[int, Any]] = defaultdict(dict)
+        for result in self.results:
+            found[result.encoder][result.seed] = value(result)
+        return dict(found)
+
+    @cached_property
+    def replicates(self) -> list[float]:
+        """The encoders' means over their seeds; without encoders the seeds' scores."""
+        if set(self.scores) == {None}:
+            return [float(score) for score in self.scores[None].values()]
+        return [fmean(map(float, seeds.values())) for seeds in self.scores.values()]
+
+    @property
+    def mean(self) -> float | None:
+        return fmean(self.replicates) if self.replicates else None
+
+    @property
+    def sd(self) -> float | None:
+        return stdev(self.replicates) if len(self.replicates) > 1 else None
+
+    @property
+    def encoders(self) -> int:
+        return len(set(self.scores) - {None})
+
+    @property
+    def seeds(self) -> int:
+        """Fine-tunings of each encoder, the fewest."""
+        return min(map(len, self.scores.values()), default=0)
+
+    @property
+    def collapsed(self) -> int:
+        return sum(result.collapsed for result in self.results)
+
+    def cost(self, key: str) -> float | None:
+        """The runs' mean of one figure of their cost."""
+        found = [float(result.record["cost"][key]) for result in self.results if key in result.record["cost"]]
+        return fmean(found) if found else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a page is about.
+
+    Attributes:
+        name: the sweep's.
+        scale: of all its runs.
+        published: the papers' tables, where there are some.
+        reference: the row that the others are compared with.
+        groups: by row and setting; each row is in every setting, if only as "not run".
+        others: runs that belong to no row of the table.
+    """
+
+    name: str
+    title: str
+    scale: str | None
+    rows: tuple[str, ...]
+    reference: str
+    settings: tuple[Setting, ...]
+    groups: Mapping[tuple[str, Setting], Group] = field(repr=False)
+    found: Found = field(repr=False)
+    published: Published | None = None
+    others: Sequence[Result] = ()
+
+    @property
+    def worlds(self) -> list[str]:
+        """The generated worlds that are in it."""
+        return sorted({result.world for result in self.finished if result.world})
+
+    @property
+    def finished(self) -> list[Result]:
+        return [result for result in self.found.results if result.finished]
+
+    @property
+    def replicate(self) -> str:
+        return self.published.replicate if self.published else SEEDS[1] if self.has_encoders else SEEDS[0]
+
+    @property
+    def has_encoders(self) -> bool:
+        return any(result.encoder is not None for result in self.finished)
+
+    def shown(self, setting: Setting) -> list[Group]:
+        """A setting's rows: the table's; of runs that were put together by hand only those that have some there."""
+        groups = [self.groups[row, setting] for row in self.rows]
+        return [one for one in groups if self.published or one.results or one.failed or one.running or one.missing]
+
+    def value(self, row: str, setting: Setting) -> list[Value]:
+        """What the papers print there."""
+        told = self.published.values if self.published else ()
+        return [one for one in told if (one.row, one.task, one.metric) == (row, setting.task, setting.metric)]
+
+    @cached_property
+    def differences(self) -> dict[tuple[str, Setting], Interval]:
+        """Each row less the reference, where both have scores."""
+        found = {}
+        for (row, setting), group in self.groups.items():
+            other = self.groups[self.reference, setting]
+            if row != self.reference and group.results and other.results:
+                found[row, setting] = paired_difference(group.examples, other.examples, self.replicate)
+        return found
+
+    @cached_property
+    def judgements(self) -> list[Judgement]:
+        """What follows for each claim of the papers."""
+        return judge_all([self.case(claim) for claim in self.published.claims]) if self.published else []
+
+    def case(self, claim: Claim) -> Case:
+        """A claim with the scores that it is about."""
+        setting = next((s for s in self.settings if (s.task, s.metric) == (claim.task, claim.metric)), None)
+        sides = [self.groups[row, setting] for row in claim.rows] if setting else []
+        results = [result for side in sides for result in side.results]
+        world = next((result.world for result in results if result.world), None)
+        a, b = [side.examples for side in sides] if sides else ({}, {})
+        return Case(
+            claim=claim,
+            a=a,
+            b=b,
+            scale=self.scale,
+            replicate=self.replicate,
+            same_setup=self.scale == "paper" and world is None and not self.differs(claim),
+            stand_in=claim.stand_in or (f"generated text ({world})" if world else ""),
+            collapsed=(sides[0].collapsed, sides[1].collapsed) if sides else (0, 0),
+        )
+
+    def differs(self, claim: Claim) -> bool:
+        """Whether the papers' numbers behind a claim are of another set-up."""
+        told = self.published.values if self.published else ()
+        return any(one.differs for one in told if one.paper == claim.paper and one.row in claim.rows)

@@ -1,0 +1,122 @@
+"""The papers' numbers beside ours, and what may be concluded: pages that open from disk.
+
+    python -m sweeps.dashboard sweeps/nsp.yaml                  a page for each scale at which it was run
+    python -m sweeps.dashboard sweeps/nsp.yaml seed=7           with the overrides that were given to sweeps.launch
+    python -m sweeps.dashboard all                              every sweep of sweeps/, and an index
+    python -m sweeps.dashboard outputs/a outputs/b              any runs; of two also what changed between them
+    python -m sweeps.dashboard sweeps/nsp.yaml --wandb          a workspace and a report of W&B
+    python -m sweeps.dashboard sweeps/nsp.yaml --text           the tables in the terminal; --csv, --latex likewise
+
+It reads the records of runs in outputs/ and writes outputs/dashboard/index.html.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from datamodules.task import Refused
+from sweeps import found, grouping, published
+from sweeps.comparison import Comparison
+from sweeps.pages import site, sweep, writing
+from sweeps.pages.blocks import Page
+from sweeps.pages.index import index
+from sweeps.pages.links import Links
+from sweeps.pages.pair import pair
+from sweeps.sweep_file import read
+
+EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
+ALL = "all"
+
+
+def main(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.dashboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="+", help="sweeps/*.yaml, or all, or folders of runs; and overrides of launch")
+    parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="FOLDER", help="where the runs are")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pages; <runs>/dashboard if not given")
+    for way, what in (("text", "in the terminal"), ("csv", "as CSV"), ("latex", "for booktabs")):
+        parser.add_argument(f"--{way}", action="store_true", help=f"print the tables {what}, and write no page")
+    parser.add_argument("--wandb", action="store_true", help="also save a report and a workspace for each sweep")
+    told = parser.parse_intermixed_args(words)
+    check_installed("plotly", *["rich"] * told.text, *["wandb_workspaces"] * told.wandb)
+    folder = told.out or told.runs / "dashboard"
+    links = Links(folder, [told.runs.parent / "encoders", told.runs])
+    comparisons = compared(told.what, told.runs)
+    pages = [sweep.page(one, links) for one in comparisons]
+    pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
+    if told.text or told.csv or told.latex:
+        printed(pages, told)
+        return
+    site.write([index(comparisons, pages), *pages], folder)
+    print(f"{len(pages)} pages: {folder / 'index.html'}")
+    if told.wandb:
+        from sweeps.online import save
+
+        print("\n".join(save(comparisons, pages)))
+
+
+def check_installed(*modules: str) -> None:
+    """Raises Refused, with what to install, for a package of the extra that is not there."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise Refused(f"{EXTRA[module]} is not installed: pip install -c constraints.txt -e '.[dashboard]' does.")
+
+
+def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
+    """What the command line asks for.
+
+    Raises:
+        Refused: for words that go together with none of the ways.
+    """
+    overrides = [word for word in what if "=" in word and not Path(word).exists()]
+    names = [word for word in what if word not in overrides]
+    files = [Path(word) for word in names if word.endswith((".yaml", ".yml"))]
+    if names == [ALL]:
+        files = sorted(file for file in Path(__file__).parent.glob("*.yaml") if file != published.FILE)
+    elif len(files) not in (0, len(names)) or not names:
+        raise Refused(f"{' '.join(what)}: it may be sweeps' files, or {ALL}, or folders of runs as outputs/*.")
+    if files:
+        there = found.begun(runs)
+        return [one for file in files for one in of_file(file, overrides, there)]
+    if overrides:
+        raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")
+    scales: dict[str | None, list[Path]] = {}
+    results = found.of_folders(map(Path, names))
+    for result in results.results:
+        scales.setdefault(result.scale, []).append(result.folder)
+    return [grouping.of_runs(scale, found.of_folders(folders)) for scale, folders in scales.items()]
+
+
+def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:
+    """A sweep's comparisons, one for each scale."""
+    told = read(file)
+    points = [(point, [*told.words(point), *overrides]) for point in told.points()]
+    tables = published.read()
+    paper = tables.get(file.stem)
+    title = paper.title if paper else told.name
+    return [
+        grouping.of_sweep(file.stem, title, scale, one, paper) for scale, one in found.of_points(points, there).items()
+    ]
+
+
+def printed(pages: Sequence[Page], told: argparse.Namespace) -> None:
+    """Tables instead of pages."""
+    if told.text:
+        writing.show(pages)
+    for page in pages:
+        for table in page.tables:
+            if told.csv:
+                print(f"# {page.title}: {table.title}\n{writing.csv_of(table)}")
+            if told.latex and table.name != "runs":
+                print(f"% {page.title}\n{writing.latex(table)}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

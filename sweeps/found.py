@@ -1,0 +1,150 @@
+"""Which run folders belong to a sweep, and which of its points have none.
+
+A point finds its runs by the overrides that Hydra keeps beside them (.hydra/overrides.yaml), which are the words of its
+command: whoever started the run, and also where it failed. No configuration is composed for that.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from datamodules.task import Refused, fingerprint
+from sweeps.results import BROKEN, Point, Result, read
+from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What is known of a run's folder before its record is read.
+
+    Attributes:
+        words: overrides that decide its numbers.
+        scale: of its configuration.
+    """
+
+    path: Path
+    words: frozenset[str]
+    scale: str | None
+
+
+def begun(root: Path) -> list[Folder]:
+    """The runs in `root`, also those that never finished."""
+    told = sorted(root.glob("*/.hydra/overrides.yaml")) if root.is_dir() else []
+    return [Folder(file.parents[1], words_in(file), scale_in(file.with_name("config.yaml"))) for file in told]
+
+
+def words_in(file: Path) -> frozenset[str]:
+    """The overrides of a run that decide its numbers; none if the file is no list."""
+    try:
+        told = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return frozenset()
+    return deciding(map(str, told)) if isinstance(told, list) else frozenset()
+
+
+def scale_in(file: Path) -> str | None:
+    """The scale in a composed configuration, which is one of the words at its top."""
+    found = re.search(r"^scale: (\w+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.is_file() else None
+    return None if found is None or found[1] == "null" else found[1]
+
+
+def deciding(words: Iterable[str]) -> frozenset[str]:
+    """Overrides, less the scale, which is told apart, and those that say where and on what a run is computed."""
+    places = {"scale", *ELSEWHERE, *(f"trainer.{key}" for key in DEVICES), *(f"data.{key}" for key in WORKPLACE)}
+    return frozenset(word for word in words if not {(key := word.partition("=")[0]), key.partition(".")[0]} & places)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of a sweep at one scale.
+
+    Attributes:
+        results: a folder each.
+        missing: points without a folder.
+        notes: sentences on what a reader must know: doubles, broken records, several commits.
+    """
+
+    results: Sequence[Result]
+    missing: Sequence[Point] = ()
+    notes: Sequence[str] = ()
+
+
+def of_points(points: Sequence[tuple[Point, Sequence[str]]], folders: Sequence[Folder]) -> dict[str | None, Found]:
+    """The runs of a sweep's points, by scale; without any run, nothing but missing points at an unknown scale.
+
+    Args:
+        points: the parameters of each, and the words of its command.
+        folders: all the runs that there are.
+    """
+    wanted = [(point, deciding(words)) for point, words in points]
+    known = {words for _, words in wanted}
+    scales = dict.fromkeys(one.scale for one in folders if one.words in known) or {None: None}
+    return {
+        scale: at_scale(wanted, [one for one in folders if one.scale == scale]) for scale in sorted(scales, key=str)
+    }
+
+
+def at_scale(wanted: Sequence[tuple[Point, frozenset[str]]], folders: Sequence[Folder]) -> Found:
+    """As `of_points`, of folders that all have one scale."""
+    by_words: dict[frozenset[str], list[Path]] = defaultdict(list)
+    for one in folders:
+        by_words[one.words].append(one.path)
+    results, missing, notes = [], [], []
+    for point, words in wanted:
+        one, note = chosen([read(folder, point) for folder in by_words.pop(words, ())])
+        results += [one] if one else []
+        missing += [] if one else [point]
+        notes += note
+    return Found(results, missing, [*notes, *further(wanted, by_words), *remarks(results)])
+
+
+def further(wanted: Sequence[tuple[Point, frozenset[str]]], others: Mapping[frozenset[str], list[Path]]) -> list[str]:
+    """A sentence on runs that are a point's but for overrides in addition: they are other experiments."""
+    ours = [words for _, words in wanted]
+    more = [sorted(words - one) for words in others if (one := next((own for own in ours if own < words), None))]
+    if not more:
+        return []
+    told = ", ".join(sorted({word for words in more for word in words})[:4])
+    return [f"{len(more)} runs have further overrides ({told}) and are not shown: repeat these to see them"]
+
+
+def chosen(ours: Sequence[Result]) -> tuple[Result | None, list[str]]:
+    """Of several runs of one point the first that finished, and a sentence that names the others."""
+    if not ours:
+        return None, []
+    one = next((result for result in ours if result.finished), ours[0])
+    others = ", ".join(result.name for result in ours if result is not one)
+    return one, [f"run more than once: {one.name} counts, {others} is left out"] if others else []
+
+
+def of_folders(folders: Iterable[Path]) -> Found:
+    """Any runs; two of one experiment are named.
+
+    Raises:
+        Refused: for a folder that is none of a run.
+    """
+    results, notes, seen = [], [], {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise Refused(f"{folder} is no folder of a run: it may be a sweep's file, all, or folders as outputs/*.")
+        result = read(folder)
+        mark = fingerprint({"config": result.config, "data": result.version}) if result.finished else str(folder)
+        if mark in seen:
+            notes.append(f"run more than once: {seen[mark]} counts, {result.name} is left out")
+            continue
+        seen[mark] = result.name
+        results.append(result)
+    return Found(results, (), [*notes, *remarks(results)])
+
+
+def remarks(results: Sequence[Result]) -> list[str]:
+    """What a reader must know of these runs as a whole."""
+    lines = [f"{one.name} is skipped: {one.why}" for one in results if one.status == BROKEN]
+    commits = sorted({one.commit for one in results if one.finished})
+    if len(commits) > 1:
+        lines.append(f"made by several versions of the code: {', '.join(commits)}")
+    return lines

@@ -1,0 +1,219 @@
+"""The tables of a comparison."""
+
+from collections.abc import Sequence
+
+from sweeps.comparison import Comparison, Group, Setting
+from sweeps.ladders import ceilings
+from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number, signed
+from sweeps.pages.figures import unit
+from sweeps.pages.links import Links
+from sweeps.results import BROKEN, FAILED, FINISHED, Result
+from sweeps.statistics import Interval
+
+PARTS = ("seen", "unseen")
+COUNTS = ("encoders", "runs", "failed", NOT_RUN, "collapsed")
+COSTS = (("seconds", "seconds", 1.0), ("flops", "TFLOPs", 1e12), ("parameters", "million parameters", 1e6))
+
+
+def setting_name(setting: Setting, every: Sequence[Setting]) -> str:
+    """A setting in as few words as tell it from the others."""
+    words = [setting.task]
+    alike = [other for other in every if other.task == setting.task]
+    if len({other.metric for other in alike}) > 1:
+        words.append(setting.metric)
+    if len({other.data for other in alike}) > 1:
+        words.append(setting.data)
+    if len({(other.data, other.version) for other in alike}) > len({other.data for other in alike}):
+        words.append(f"text {setting.version}")
+    return ", ".join(words)
+
+
+def overview(told: Comparison) -> Table:
+    """Rows by tasks, as the papers print it: ours, and below it theirs in brackets; then what a run costs."""
+    costs = [(label, key, unit) for key, label, unit in COSTS]
+    columns = ("row", *(setting_name(one, told.settings) for one in told.settings), *(label for label, _, _ in costs))
+    rows = tuple(
+        (
+            Cell(row),
+            *(both(told, row, setting) for setting in told.settings),
+            *(number(cost_of(told, row, key, unit), 2) for _, key, unit in costs),
+        )
+        for row in told.rows
+    )
+    caption = (
+        "Ours: the mean and the standard deviation over encoders (over seeds, where there are none). In brackets "
+        "what the papers print. Costs are of one training on a task, without the pre-training, the mean over all tasks."
+    )
+    every = frozenset(range(1, len(columns)))
+    return Table("overview", "Rows by tasks, with the papers' numbers", columns, rows, caption, every)
+
+
+def both(told: Comparison, row: str, setting: Setting) -> Cell:
+    """Ours and the papers'."""
+    group, printed = told.groups[row, setting], told.value(row, setting)
+    theirs = f" [{', '.join(f'{one.value:g}' for one in printed)}]" if printed else ""
+    note = "; ".join(f"{told.published.papers[one.paper]}, {one.split}" for one in printed if told.published)
+    if group.mean is None:
+        return Cell(state(group) + theirs, float("-inf"), note=note, kind="quiet")
+    spread = "" if group.sd is None else f" ± {group.sd:.1f}"
+    return Cell(f"{number(group.mean).text}{spread}{theirs}", group.mean, note=note)
+
+
+def state(group: Group) -> str:
+    """Why a place has no score."""
+    return FAILED if group.failed else "running" if group.running else NOT_RUN if group.missing else "–"
+
+
+def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
+    """The mean over a row's settings."""
+    found = [told.groups[row, setting].cost(key) for setting in told.settings]
+    there = [value for value in found if value is not None]
+    return sum(there) / len(there) / unit if there else None
+
+
+def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
+    """One setting: each row with its spread, its runs, what the papers print, and its difference to the reference."""
+    groups = told.shown(setting)
+    papers = list(dict.fromkeys(one.paper for row in told.rows for one in told.value(row, setting)))
+    parts = [part for part in PARTS if any(part_of(group, part) is not None for group in groups)]
+    differences = (f"− {told.reference}", "95 % from", "to")
+    head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *differences)
+    rows = tuple(detail_cells(told, group, papers, parts) for group in groups)
+    caption = (
+        f"{unit(setting)} on {setting.data}. Collapsed runs give every example one label; they count "
+        f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
+        f"{told.replicate}."
+    )
+    title = "Ours beside the papers'" if papers else "All rows"
+    return Table(f"{anchor}-table", title, head, rows, caption, frozenset(range(1, len(head))))
+
+
+def detail_cells(told: Comparison, group: Group, papers: Sequence[str], parts: Sequence[str]) -> tuple[Cell, ...]:
+    """A row of that table."""
+    return (
+        Cell(group.row),
+        *(paper_cell(told, group.row, group.setting, paper) for paper in papers),
+        number(group.mean) if group.results else Cell(state(group), float("-inf"), kind="quiet"),
+        number(group.sd),
+        *(number(part_of(group, part)) for part in parts),
+        count(group.encoders),
+        count(len(group.results)),
+        count(group.failed, "bad" if group.failed else ""),
+        count(group.missing + group.running),
+        count(group.collapsed, "bad" if group.collapsed else ""),
+        *interval_cells(told.differences.get((group.row, group.setting))),
+    )
+
+
+def paper_cell(told: Comparison, row: str, setting: Setting, paper: str) -> Cell:
+    """A printed number, and what differs in its set-up."""
+    found = next((one for one in told.value(row, setting) if one.paper == paper), None)
+    if found is None:
+        return number(None)
+    return Cell(f"{found.value:g}", found.value, note=f"{found.split}; {found.differs}".strip("; "))
+
+
+def part_of(group: Group, part: str) -> float | None:
+    """The mean of a part of the test set."""
+    found = [result.value(part) for result in group.results]
+    there = [value for value in found if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def interval_cells(interval: Interval | None) -> tuple[Cell, Cell, Cell]:
+    """Difference, from, to."""
+    if interval is None:
+        return number(None), number(None), number(None)
+    return signed(interval.difference), signed(interval.low), signed(interval.high)
+
+
+def ladder_table(told: Comparison, setting: Setting, anchor: str) -> Table | None:
+    """How far one gets in generated data with less than all of it."""
+    results = [result for row in told.rows for result in told.groups[row, setting].results]
+    known = ceilings(results[0].record) if results else {}
+    rungs = next((rungs for metric, rungs in known.items() if metric.partition("/")[2] == setting.metric), None)
+    if rungs is None:
+        return None
+    rows = tuple((Cell(name), number(value)) for name, value in rungs.items())
+    caption = (
+        "What is reachable on this generated text by someone who uses only what a line names; “exact” reads all of it. "
+        "A score at or below a rung shows no more than that rung."
+    )
+    return Table(
+        f"{anchor}-ladder", "Known ceilings", ("with", f"{setting.metric} × 100"), rows, caption, frozenset({1})
+    )
+
+
+def claims(told: Comparison) -> Table | None:
+    """A line for each claim of the papers."""
+    if not told.judgements or told.published is None:
+        return None
+    rows = []
+    for judgement in told.judgements:
+        claim = judgement.claim
+        what = f"{claim.rows[0]} {'above' if claim.says == 'greater' else 'as good as'} {claim.rows[1]}"
+        rows.append(
+            (
+                Cell(f"{what} on {claim.task} ({claim.metric})", note=claim.id),
+                Cell(told.published.papers[claim.paper]),
+                signed(claim.published),
+                *interval_cells(judgement.interval),
+                Cell(str(judgement.verdict), kind=mood(str(judgement.verdict))),
+                Cell(judgement.sentence),
+            )
+        )
+    columns = ("claim", "paper", "published", "ours", "95 % from", "to", "verdict", "why")
+    caption = (
+        "A verdict is about the difference between two rows, never about a level; p-values are adjusted within this "
+        "table (Holm). Each claim was written down before the runs were made."
+    )
+    return Table("claims", "What may be concluded", columns, tuple(rows), caption, frozenset({2, 3, 4, 5}))
+
+
+def mood(verdict: str) -> str:
+    """How a verdict looks."""
+    good = ("reproduced", "same direction", "equivalent")
+    bad = ("opposite", "contradicted")
+    return "good" if verdict.startswith(good) else "bad" if verdict.startswith(bad) else ""
+
+
+def runs(told: Comparison, links: Links) -> Table:
+    """Every run, and every point without one."""
+    columns = ("run", "row", "task", "encoder", "seed", "score", "status", "seconds", "commit")
+    row_of = {id(result): group.row for group in told.groups.values() for result in group.results}
+    rows = [run_cells(result, row_of.get(id(result), "–"), links) for result in told.found.results]
+    rows += [
+        (
+            Cell(", ".join(f"{key}={value}" for key, value in point.items())),
+            *[Cell("–")] * 5,
+            Cell(NOT_RUN, kind="quiet"),
+            Cell("–"),
+            Cell("–"),
+        )
+        for point in told.found.missing
+    ]
+    caption = "A name leads to the run's record. “Failed” is a run that began, has no record, and that nobody runs now."
+    return Table("runs", "All runs", columns, tuple(rows), caption, frozenset({5, 7}))
+
+
+def run_cells(result: Result, row: str, links: Links) -> tuple[Cell, ...]:
+    """One run."""
+    name = Cell(result.name, link=links.record(result))
+    kind = {FINISHED: "", FAILED: "bad", BROKEN: "bad"}.get(result.status, "quiet")
+    status = Cell(result.status, note=result.why, kind=kind)
+    if not result.finished:
+        return (name, Cell(row), *[Cell("–")] * 4, status, Cell("–"), Cell("–"))
+    encoder = Cell("–") if result.encoder is None else Cell(str(result.encoder)[:12], result.encoder)
+    if result.collapsed:
+        status = Cell("collapsed", kind="bad")
+    return (
+        name,
+        Cell(row),
+        Cell(result.task),
+        encoder,
+        count(result.seed),
+        number(result.score),
+        status,
+        number(result.record["cost"].get("seconds")),
+        Cell(result.commit),
+    )

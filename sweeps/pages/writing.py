@@ -1,0 +1,102 @@
+"""Tables in a terminal, as CSV and as LaTeX; figures' data as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from sweeps.pages.blocks import Figure, Page, Points, Table, Words
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{MINUS SIGN}": "$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "–": "--",
+}
+WIDEST = 120  # characters of a line at least: a narrower terminal breaks it, and no column becomes unreadable
+FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
+
+
+def csv_of(block: Table | Figure) -> str:
+    """The values behind a table or a figure."""
+    if isinstance(block, Table):
+        return csv_lines(block.columns, [[one.key for one in row] for row in block.rows])
+    return csv_lines(block.head, block.rows)
+
+
+def csv_lines(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Text that begins as a formula gets an apostrophe, as spreadsheets have it."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(map(harmless, head))
+    writer.writerows(map(harmless, row) for row in rows)
+    return written.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return ""  # a place without a number
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple(FORMULA) else value
+
+
+def latex(table: Table) -> str:
+    """A table for booktabs."""
+    columns = "".join("r" if i in table.numeric else "l" for i in range(len(table.columns)))
+    head = " & ".join(map(escaped, table.columns))
+    rows = "\n".join(" & ".join(escaped(one.text) for one in row) + r" \\" for row in table.rows)
+    caption = f"{escaped(table.title)}. {escaped(table.caption)}"
+    return (
+        f"\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n{rows}\n"
+        f"\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n\\end{{table}}\n"
+    )
+
+
+def markdown(table: Table) -> str:
+    """A table as W&B's reports and others read it."""
+    align = ["--:" if i in table.numeric else "---" for i in range(len(table.columns))]
+    rows = [[one.text for one in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(map(in_markdown, row))} |" for row in (table.columns, align, *rows))
+
+
+def in_markdown(words: str) -> str:
+    """Text that ends no cell and is no element."""
+    return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def escaped(words: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(LATEX.get(sign, sign) for sign in words)
+
+
+def show(pages: Sequence[Page]) -> None:
+    """Leads, sentences and tables in the terminal."""
+    from rich.console import Console
+    from rich.table import Table as Rich
+    from rich.text import Text
+
+    console = Console(width=max(WIDEST, Console().width))
+    for page in pages:
+        console.print(Text(page.title, style="bold"))
+        console.print(Text(page.lead))
+        for block in page.blocks:
+            if isinstance(block, Words):
+                console.print(Text(block.text, style="yellow" if block.kind == "banner" else "dim"))
+            elif isinstance(block, Points):
+                console.print(Text("\n".join([block.title, *(f"  {line}" for line in block.lines)])))
+            elif isinstance(block, Table) and block.name != "runs":
+                console.print(drawn(block, Rich, Text))
+
+
+def drawn(table: Table, rich: Any, text: Any) -> Any:
+    """A table as rich has it, less the columns that say nothing; no cell is read as its markup."""
+    one = rich(title=text(table.title), title_justify="left")
+    told = [i for i in range(len(table.columns)) if {row[i].text for row in table.rows} - {"–", "0"} or not table.rows]
+    for i in told:
+        one.add_column(text(table.columns[i]), justify="right" if i in table.numeric else "left")
+    for row in table.rows:
+        one.add_row(*(text(row[i].text) for i in told))
+    return one

@@ -1,0 +1,303 @@
+"""The dashboard's pages from records of known content: what their tables hold, and that nothing else can get in."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+
+import sweeps.dashboard as dashboard
+from datamodules.task import Refused
+from sweeps import published
+from sweeps.pages.html import in_script
+from sweeps.published import Claim, Published, Row, Value
+from tests import synthetic
+
+PAPER = Published(
+    name="nsp",
+    title="Is next-sentence prediction needed?",
+    papers={"bert": "Devlin et al. 2019, Table 5"},
+    rows={"nsp": Row("nsp", {"model.nsp": True}), "no_nsp": Row("no_nsp", {"model.nsp": False})},
+    reference="nsp",
+    replicate="pretrain.seed",
+    values=(Value("nsp", "bert", "rte", "dev", "accuracy", 88.4, "another size"),),
+    claims=(Claim("helps", ("nsp", "no_nsp"), "rte", "accuracy", "greater", ("small",), "bert", published=3.5),),
+)
+
+
+class Reader(HTMLParser):
+    """What a browser takes a page for: tables as lists of (data-v, text), figures' JSON, scripts, elements."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[tuple[str, str]]]] = {}
+        self.figures: dict[str, Any] = {}
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._section = self._cell = ""
+        self._script: dict[str, str | None] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        self.elements.append((tag, told))
+        if tag in ("section", "figure"):
+            self._section = told.get("id") or ""
+        elif tag == "table":
+            self.tables[self._section] = []
+        elif tag == "tr" and self._section in self.tables:
+            self.tables[self._section].append([])
+        elif tag == "td":
+            self.tables[self._section][-1].append((told["data-v"] or "", ""))
+            self._cell = "td"
+        elif tag == "script":
+            self._script = told
+
+    def handle_endtag(self, tag: str) -> None:
+        self._cell = "" if tag == "td" else self._cell
+        self._script = None if tag == "script" else self._script
+
+    def handle_data(self, data: str) -> None:
+        if self._script is not None:
+            if self._script.get("type") == "application/json":
+                self.figures[self._section] = json.loads(data)
+            return
+        if self._cell:
+            value, text = self.tables[self._section][-1][-1]
+            self.tables[self._section][-1][-1] = (value, text + data)
+        self.words.append(data)
+
+    def rows(self, name: str) -> list[list[str]]:
+        return [[text for _, text in row] for row in self.tables[name] if row]
+
+
+@pytest.fixture
+def _paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
+
+
+def built(root: Path, *words: str, page: str = "nsp-miniature") -> Reader:
+    """The page that the command writes."""
+    dashboard.main([*words, "--runs", str(root / "outputs")])
+    return Reader((root / "outputs/dashboard" / f"{page}.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("_paper")
+def test_a_page_has_ours_beside_the_papers(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path, lacking=2)
+    found = built(tmp_path, str(file))
+    records = [json.loads(one.read_text()) for one in (tmp_path / "outputs").glob("*/summary.json")]
+    name = next(name for name in found.tables if name.startswith("rte") and name.endswith("table"))
+    table = {row[0][1]: row for row in found.tables[name] if row}
+    for row, has_nsp in (("nsp", True), ("no_nsp", False)):
+        scores: dict[int, list[float]] = {}
+        for told in records:
+            if told["data"].endswith("rte") and told["config"]["model"]["nsp"] is has_nsp:
+                scores.setdefault(told["config"]["pretrain"]["seed"], []).append(told["headline"]["value"])
+        means = [fmean(own) for own in scores.values()]
+        assert float(table[row][2][0]) == pytest.approx(fmean(means))
+        assert float(table[row][3][0]) == pytest.approx(stdev(means))
+        assert [text for _, text in table[row][4:6]] == [str(len(scores)), str(sum(map(len, scores.values())))]
+    assert table["nsp"][1] == ("88.4", "88.4")
+    assert table["nsp"][7][1] == "2"  # not run
+    assert any("22 of 24" in words for words in found.words)
+    assert re.search(r"small generated world", " ".join(found.words))
+
+
+def test_what_goes_with_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="nowhere"):
+        dashboard.main([str(tmp_path / "nowhere")])
+    with pytest.raises(Refused, match="overrides"):
+        dashboard.main([str(tmp_path), "seed=3"])
+
+
+EVIL = "</script><img src=x onerror=alert(1)>\"'&"
+
+
+@pytest.mark.usefixtures("_paper")
+def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
+    root, words = tmp_path, ["model=bert_miniature", "data=glue", "data.task=rte"]
+    file = synthetic.sweep(root, lacking=24)
+    for number, row in enumerate(("True", "False")):
+        mix = {EVIL[:30]: {"weights": [0.4, 0.6]}}
+        told = synthetic.record(60.0 + number, encoder=0, model=EVIL, start=EVIL, mix=mix, config={EVIL: row})
+        told["git"]["commit"] = told["data"] = "<b>rte"
+        words_ = [*words, f"model.nsp={row}", "pretrain.seed=0", "seed=0"]
+        synthetic.run(root / "outputs" / f"a<img src=x>{number}", told, words_)
+    folders = [str(one) for one in (root / "outputs").iterdir()]
+    pages = [built(root, str(file)), built(root, *folders), built(root, *folders, page="two-runs-miniature")]
+    plain = synthetic.sweep(tmp_path / "plain")
+    known = {tag for tag, _ in built(tmp_path / "plain", str(plain)).elements} | {"details", "summary", "ul", "li"}
+    for page in pages:
+        assert {tag for tag, _ in page.elements} <= known
+        assert not [name for _, told in page.elements for name in told if name.startswith("on")]
+        assert any("<img src=x>" in words for words in page.words)
+        for name, figure in page.figures.items():
+            assert re.fullmatch(r"[\w-]+", name)  # it is a file's name
+            assert "<img" not in json.dumps([figure["data"], figure["layout"]])  # Plotly reads tags, too
+
+
+def test_json_ends_no_script() -> None:
+    text = in_script({"x": [EVIL, "<!--"]})
+    assert not set(text) & set("<>&")
+    assert json.loads(text) == {"x": [EVIL, "<!--"]}
+
+
+@pytest.mark.usefixtures("_paper")
+def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path, lacking=3)
+    outputs = tmp_path / "outputs"
+    words = (outputs / "run-010/.hydra/overrides.yaml").read_text().replace("- ", "").split()
+    (outputs / "run-003/summary.json").unlink()
+    (outputs / "run-004/summary.json").write_text('{"status": "finis')
+    record = json.loads((outputs / "run-005/summary.json").read_text())
+    (outputs / "run-005/summary.json").write_text(json.dumps({**record, "collapsed": True}))
+    headline = {"name": "accuracy", "value": float("nan")}
+    (outputs / "run-006/summary.json").write_text(json.dumps({**record, "headline": headline}))
+    synthetic.run(outputs / "twice", json.loads((outputs / "run-010/summary.json").read_text()), words)
+    other = json.loads((outputs / "run-011/summary.json").read_text())
+    git = {"commit": "fedcba987654", "dirty": True}
+    (outputs / "run-011/summary.json").write_text(json.dumps({**other, "git": git}))
+    found = built(tmp_path, str(file))
+    text = " ".join(found.words)
+    runs = {row[0]: row for row in found.rows("runs")}
+    assert runs["run-003"][6] == "failed"
+    assert runs["run-004"][6] == runs["run-006"][6] == "half-written"
+    assert "run-004 is skipped" in text
+    assert "accuracy is nan" in text
+    assert runs["run-005"][6] == "collapsed"
+    assert [row[6] for row in runs.values()].count("not run") == 3
+    assert "run-010 counts, twice is left out" in text
+    assert "01234567, fedcba98+" in text
+    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
+    assert {row[0]: row[6] for row in rte} == {"nsp": "1", "no_nsp": "0"}  # failed
+
+
+@pytest.mark.usefixtures("_paper")
+def test_scales_texts_and_metrics_are_kept_apart(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    small = tmp_path / "outputs"
+    words = ["model=bert_miniature", "data=glue", "data.task=rte", "model.nsp=True"]
+    told = {"task": "rte", "source": "hub", "scale": "small", "encoder": 0}
+    for version, seed in (("x", 0), ("y", 1)):
+        one = synthetic.record(70.0 + seed, seed=seed, data_version=version, **told)
+        synthetic.run(small / f"small-{version}", one, [*words, "pretrain.seed=0", f"seed={seed}"], scale="small")
+    page, miniature = built(tmp_path, str(file), page="nsp-small"), built(tmp_path, str(file))
+    assert len([row for row in miniature.rows("runs") if row[6] == "finished"]) == 24
+    assert [row[0] for row in page.rows("runs") if row[6] == "finished"] == ["small-x", "small-y"]
+    bars = [figure for name, figure in page.figures.items() if name.endswith("scores")]
+    assert [len(figure["data"][1]["y"]) for figure in bars] == [1, 1]
+    for name, figure in miniature.figures.items():
+        if name.endswith("scores"):
+            assert ("matthews" in figure["layout"]["yaxis"]["title"]["text"]) == name.startswith("cola")
+
+
+@pytest.mark.usefixtures("_paper")
+def test_figures_have_axes_captions_and_data(tmp_path: Path) -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    file = synthetic.sweep(tmp_path, mix={"input": {"weights": [0.2, 0.5, 0.3], "gamma": 1.0}})
+    found = built(tmp_path, str(file))
+    assert sorted(name.partition("-")[2] for name in found.figures if name.startswith("rte")) == [
+        "1-costs",
+        "1-curves",
+        "1-layers-input",
+        "1-scores",
+    ]
+    traces = {name.partition("-")[2]: len(figure["data"]) for name, figure in found.figures.items()}
+    assert traces["1-scores"] == 2  # bars, runs
+    assert traces["1-curves"] == 4  # two rows, each a band and a line
+    assert traces["1-costs"] == 2
+    for name, figure in found.figures.items():
+        go.Figure(figure)  # refuses what Plotly does not know
+        assert figure["layout"]["xaxis"]["title"]["text"]
+        assert figure["layout"]["yaxis"]["title"]["text"]
+        assert (tmp_path / f"outputs/dashboard/nsp-miniature-data/{name}.csv").read_text().count("\n") > 1
+
+
+def test_two_runs_show_what_changed(tmp_path: Path) -> None:
+    folders = []
+    for seed, score in ((0, 60.0), (1, 62.0)):
+        told = synthetic.record(score, seed=seed, config={"text": {"objective": {"masking": f"{seed}"}}})
+        folders.append(synthetic.run(tmp_path / "outputs" / f"run-{seed}", told, examples=1000))
+    found = built(tmp_path, *map(str, folders), page="two-runs-miniature")
+    assert ["text.objective.masking", "0", "1"] in found.rows("pair-settings")
+    assert len(found.rows("pair-examples")) == 20  # the first 600 are right in both, 20 more in the second
+    assert {row[-1] for row in found.rows("pair-examples")} == {"second"}
+    lead = next(words for words in found.words if "paired" in words)
+    half = 1.96 * (100**2 * 0.02 * 0.98 / 1000) ** 0.5
+    assert f"{2 - half:+.1f} to {2 + half:+.1f}" in lead
+
+
+@pytest.mark.usefixtures("_paper")
+def test_text_csv_and_latex_print_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = synthetic.sweep(tmp_path)
+    for way, told in (("--text", "│ no_nsp"), ("--csv", "\nno_nsp,"), ("--latex", "no\\_nsp & ")):
+        dashboard.main([str(file), way, "--runs", str(tmp_path / "outputs")])
+        out = capsys.readouterr().out
+        assert told in out
+        assert "84.9" not in out
+        assert "88.4" in out
+    assert not (tmp_path / "outputs/dashboard").exists()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+    with pytest.raises(Refused, match=r"plotly is not installed: .*\[dashboard\]"):
+        dashboard.main(["all"])
+
+
+@pytest.mark.usefixtures("_paper")
+def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None:
+    pytest.importorskip("wandb_workspaces")
+    from sweeps import found, online
+    from sweeps.pages import sweep
+    from sweeps.pages.links import Links
+
+    file = synthetic.sweep(tmp_path)
+    (told,) = dashboard.of_file(file, [], found.begun(tmp_path / "outputs"))
+    page = sweep.page(told, Links(tmp_path, []))
+    report = json.loads(online.report(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
+    assert report["project"]["entityName"] == "me"
+    blocks = report["spec"]["blocks"]
+    markdown = [block["content"] for block in blocks if block["type"] == "markdown-block"]
+    assert any("| nsp | " in text and "88.4" in text for text in markdown)
+    grids = [block["metadata"] for block in blocks if block["type"] == "panel-grid"]
+    assert len(grids) == len(told.settings) == 2
+    for grid, setting in zip(grids, told.settings, strict=True):
+        (runs,) = grid["runSets"]
+        filters = {one["key"]["name"]: one["value"] for one in runs["filters"]["filters"]}
+        assert filters == {"group": "nsp", "scale": "miniature", "data.task": setting.task}
+        assert [one["name"] for one in runs["grouping"]] == ["model.value.nsp"]
+        panels = {one["viewType"]: one["config"] for one in grid["panelBankSectionConfig"]["panels"]}
+        bars = panels["Bar Chart"]
+        assert (bars["metrics"], bars["groupArea"]) == ([f"test_validation/{setting.metric}"], "stddev")
+        assert panels["Run History Line Plot"]["metrics"] == ["val/score"]
+    workspace = json.loads(online.workspace(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
+    sections = workspace["spec"]["section"]["panelBankConfig"]["sections"]
+    assert [section["name"] for section in sections] == ["cola", "rte"]
+
+
+def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
+    file = synthetic.sweep(tmp_path, lacking=24)
+    found = built(tmp_path, str(file), page="nsp")
+    assert "Nothing has finished yet: of 24 runs none has a record." in found.words
+    assert ["nsp", "not run", "not run [88.4]", "–", "–", "–"] in found.rows("overview")
+
+
+def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
+    for number in range(6):
+        masking = {"text": {"objective": {"masking": "100/0/0" if number % 2 else "80/10/10"}}}
+        told = synthetic.record(60.0 + number, task=("rte", "cola")[number == 5], seed=number, config=masking)
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
+    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
+    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
+    assert {row[0].rpartition("=")[2]: (row[1], row[4]) for row in rte} == {
+        "80/10/10": ("62.0", "3"),
+        "100/0/0": ("62.0", "2"),
+    }
+    cola = next(found.rows(name) for name in found.tables if name.startswith("cola") and name.endswith("table"))
+    assert len(cola) == 1  # nobody meant to run the other
