@@ -5,7 +5,7 @@ held out; its `LabelledExamples` say how rows become a batch.
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Required, TypeVar, Unpack
@@ -48,13 +48,14 @@ class LabelledData(TextDataModule, Generic[E]):
 
     Attributes:
         train, val, tests: once set up, what is trained on, chosen on and tested on.
+        sets_of_examples: these and the unlabelled ones: all that a run reads.
         layers: of a frozen encoder, what is kept of all these (sweeps/layers.py).
     """
 
     train: E
     val: E
     tests: list[E]
-    unlabelled: Mapping[str, E]
+    sets_of_examples: list[E]
     layers: LayerCache | None = None
 
     def __init__(
@@ -151,7 +152,9 @@ class LabelledData(TextDataModule, Generic[E]):
         self.tests = [self.some(name, self.rows_of(name)) for name in names]
         self.val = self.tests[names.index(chosen)] if chosen in names else self.some(chosen, choosing)
         others = [name for name in self.sets if name not in (TRAIN, *names)]
-        self.unlabelled = {name: self.some(name, self.rows_of(name)) for name in others}
+        unlabelled = {name: self.some(name, self.rows_of(name)) for name in others}
+        self.unlabelled = unlabelled
+        self.sets_of_examples = [self.train, self.val, *self.tests, *unlabelled.values()]
         self.card = {
             "train": len(training),
             "selection": len(choosing),
@@ -169,11 +172,6 @@ class LabelledData(TextDataModule, Generic[E]):
     def training_examples(self, rows: np.ndarray) -> E:
         """What is trained on."""
         return self.some(TRAIN, rows)
-
-    @property
-    def sets_of_examples(self) -> list[E]:
-        """All that a run reads, once set up."""
-        return [self.train, self.val, *self.tests, *self.unlabelled.values()]
 
     def train_dataloader(self) -> BatchLoader:
         return self.train_loader(self.train)
