@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeps.checks import check_switches
 from sweeps.closing import closing_words
 from sweeps.encoders import explain
-from sweeps.environment import following
+from sweeps.environment import following, scaled
 from sweeps.errands import predict, prepare
 from sweeps.files import read_record
 from sweeps.lease import kept_alive
@@ -98,4 +98,5 @@ def execute(cfg: DictConfig, run: Run) -> None:
 
 if __name__ == "__main__":
     with answering():
+        sys.argv[1:] = scaled(sys.argv[1:])  # here, because ranks are started with the words that stand there
         main()

@@ -23,6 +23,14 @@ OPTIMIZER = {"lr": 1e-4, "schedule": "constant", "warmup": 0, "weight_decay": 1e
 STORAGE = ("cache", "cache_gb")  # what decides no module
 
 
+def number(key: str, told: str) -> float:
+    """What stands behind the slash of "mix/0.1"."""
+    try:
+        return float(told.partition("/")[2])
+    except ValueError:
+        raise Refused(f"{key}={told!r} is not possible: behind the slash there may be a number from 0 up.") from None
+
+
 @dataclass(frozen=True)
 class Features:
     """conf/transfer/features.yaml, which says what each key means.
@@ -47,6 +55,11 @@ class Features:
     cache_gb: float = 20
 
     def __post_init__(self) -> None:
+        if self.layers == "none":
+            object.__setattr__(self, "plug", ())
+        if isinstance(self.layers, str) and self.layers.startswith("mix/"):
+            object.__setattr__(self, "mix_l2", number("transfer.layers", self.layers))
+            object.__setattr__(self, "layers", "mix")
         if not isinstance(self.layers, int) or isinstance(self.layers, bool) or self.layers < 0:
             one_of("transfer.layers", self.layers, (*CHOICES, "a number from 0 (the token layer) up"))
         for name in ("words_size", "rnn_size", "classifier_size"):

@@ -2,9 +2,12 @@
 
     mix       gamma * sum_l softmax(w)_l h_l, with lambda * sum_l w_l^2 among the losses (the release; the paper has a
               norm of the weights): 1 is nearly an average, 0.001 lets the weights be what they like
+    mix/0.1   mix with this lambda; else it is transfer.mix_l2
+    none      nothing is plugged in: the baseline
     mix4      the same of the last four layers (Devlin et al. 2019, Table 7)
     average   the same of equal weights, of all
     last      the top layer
+    second_to_last  the one below
     <number>  this layer, 0 is the token layer
     concat4   the last four side by side (as mix4)
 
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 
 from datamodules.task import Refused
 
-CHOICES = ("last", "average", "mix", "mix4", "concat4")
+CHOICES = ("none", "last", "second_to_last", "average", "mix", "mix/<lambda>", "mix4", "concat4")
 MIXES, OF_FOUR, FOUR = ("mix", "mix4"), ("mix4", "concat4"), 4
 
 
@@ -30,6 +33,8 @@ def chosen(choice: str | int, total: int) -> tuple[int, ...]:
         return tuple(range(total))
     if choice == "last":
         return (total - 1,)
+    if choice == "second_to_last" and total > 1:
+        return (total - 2,)
     if choice in OF_FOUR and total >= FOUR:
         return tuple(range(total - FOUR, total))
     if isinstance(choice, int) and choice < total:

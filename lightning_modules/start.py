@@ -79,6 +79,10 @@ class Start:
             digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:12]
 
+    def unlearnt(self) -> "Start":
+        """The control of this start: its architecture and vocabulary, and random weights."""
+        return Start(f"scratch, with the vocabulary of {self.words}", self.settings)
+
     def load(self, model: LanguageModel) -> str:
         """Copy the weights; says how many tensors matched.
 

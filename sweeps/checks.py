@@ -32,6 +32,10 @@ def check_switches(cfg: DictConfig) -> None:
     computes = not (cfg.prepare or cfg.explain)  # these are for a machine without the devices, too
     check_trainer("trainer", cfg.trainer, computes)
     check_data("data", cfg.data)
+    if cfg.pretrain.recipe == "scale" and cfg.scale is None:
+        raise Refused(
+            "pretrain=scale needs a scale: scale (or the variable SCALE) may be miniature, small, day, paper."
+        )
     if cfg.pretrain.recipe:
         whole("pretrain.seed", cfg.pretrain.seed, 0)
         check_trainer("pretrain.trainer", cfg.pretrain.trainer, computes)

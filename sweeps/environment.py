@@ -71,6 +71,15 @@ def gpus_needed(devices: int | str | list, gpus: Sequence[str], at_once: int, ke
     return count
 
 
+def scaled(words: Sequence[str]) -> list[str]:
+    """Words of a command line with the variable SCALE among them, unless they choose a scale themselves."""
+    told = os.environ.get("SCALE")
+    if not told or any(word.startswith("scale=") for word in words):
+        return [*words]
+    first = next((number for number, word in enumerate(words) if "=" in word and not word.startswith("-")), len(words))
+    return [*words[:first], f"scale={told}", *words[first:]]  # overrides stand together
+
+
 @contextmanager
 def following() -> Iterator[None]:
     """As a job: stop when the process that started it is gone without having stopped it (it was killed)."""

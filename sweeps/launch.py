@@ -28,7 +28,7 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.environment import gpus_needed, visible_gpus
+from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.files import read_record, write_text
 from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
 from sweeps.multirun import composed, short_names
@@ -96,7 +96,7 @@ class Plan:
         Raises:
             Refused: when points are one experiment, or need GPUs that there are not.
         """
-        words = [(*sweep.words(point), *told.overrides) for point in sweep.points()]
+        words = [tuple(scaled([*sweep.words(point), *told.overrides])) for point in sweep.points()]
         configurations = [point(one) for one in words]
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
         places = [Path(cfg.hydra.run.dir) for cfg in configurations]

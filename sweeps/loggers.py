@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities import rank_zero_only
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
@@ -60,6 +61,13 @@ def wandb_id(run: Run) -> str | None:
     return file.read_text()
 
 
+def tags(cfg: DictConfig) -> list[str]:
+    """Model, data and task as the configuration's groups name them, and the scale."""
+    choices = HydraConfig.get().runtime.choices
+    told = (choices["model"], choices["data"], cfg.data.get("task"), cfg.get("scale"))
+    return list(dict.fromkeys(str(tag) for tag in told if tag))
+
+
 def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
     """The run's own history, and the logger of conf/logger; a W&B run begins with the first thing that is logged."""
     if run.last is None and is_first():
@@ -76,6 +84,7 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
             "save_dir": str(run.directory),
             "group": os.environ.get("WANDB_RUN_GROUP"),
             "job_type": "pretrain" if pretraining else "transfer",
+            "tags": tags(cfg),
         }
         logger = instantiate(cfg.logger, **facts)
         getattr(logger, "_wandb_init", {}).pop("anonymous", None)  # Lightning always sets it; W&B warns of it each time

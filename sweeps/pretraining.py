@@ -31,6 +31,7 @@ def command_line(cfg: DictConfig) -> list[str]:
         f"model={choices['model']}",
         f"data={choices['data@pretrain.data']}",
         f"trainer={choices['trainer@pretrain.trainer']}",
+        f"scale={choices['scale']}",
         f"logger={choices['logger']}",
     ]
     theirs: Any = OmegaConf.to_container(composed(chosen))
@@ -49,12 +50,15 @@ def begin(cfg: DictConfig) -> Any:
     from lightning_modules.start import adopt
     from sweeps.vectors import find_start
 
-    told = HydraConfig.get().overrides.task
+    told, is_control = HydraConfig.get().overrides.task, bool(cfg.pretrain.recipe) and cfg.init_from == "scratch"
     if cfg.pretrain.recipe:  # the encoder is what this configuration says already
         cfg.init_from, told = str(pretrained(cfg)), ()
     start = find_start(cfg)
     adopt(cfg, start, told)
     check_followers(cfg)
+    if is_control:
+        cfg.init_from = "scratch"
+        return start.unlearnt()
     return start
 
 
@@ -64,9 +68,9 @@ def pretrained(cfg: DictConfig) -> Path:
     Raises:
         Refused: when the recipe cannot be run, or its pre-training failed.
     """
-    if cfg.init_from is not None:
+    if cfg.init_from not in (None, "scratch"):
         told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
-        raise Refused(f"{told}: a transfer starts from one of them.")
+        raise Refused(f"{told}: a transfer starts from one of them; init_from may be null, or scratch for a control.")
     mark, folder = fingerprint(planned_facts(pretraining_of(cfg))), Path(cfg.encoders_dir)
     lease, told, seen = Lease(folder / f"{mark}.lease"), "", time.monotonic()
     while (found := find_encoder(mark, folder)) is None:

@@ -80,7 +80,8 @@ def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
     recipe = config.get("pretrain", {}).get("recipe")
     if recipe:  # the encoder is what the recipe makes, with whatever seed
         config = settings_of(config) | {"pretrain": settings_of(config["pretrain"])}
-        origin = f"pretrain={recipe}"
+        is_control = record["config"].get("init_from") == "scratch"
+        origin = f"scratch, with the vocabulary of pretrain={recipe}" if is_control else f"pretrain={recipe}"
     else:
         config = settings_of(config) | {"pretrain": None}
         origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]

@@ -250,9 +250,8 @@ def test_explain_of_a_run_without_pre_training_is_refused(tmp_path: Path) -> Non
 
 
 def test_two_starts_are_refused(tmp_path: Path) -> None:
-    assert (
-        "init_from=scratch and pretrain=miniature" in command(tmp_path, *TRANSFER, *SMALL, "init_from=scratch").refusal
-    )
+    refusal = command(tmp_path, *TRANSFER, *SMALL, "init_from=published").refusal
+    assert "init_from=published and pretrain=miniature" in refusal
 
 
 def test_a_pre_training_that_is_there_is_not_prepared(workplace: Path) -> None:
