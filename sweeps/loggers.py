@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from sweeps.runs import Run
+from sweeps.tuning_space import TRIAL
 
 
 class History(Logger):
@@ -83,7 +84,7 @@ def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
             "id": wandb_id(run) if is_first() else None,
             "save_dir": str(run.directory),
             "group": os.environ.get("WANDB_RUN_GROUP"),
-            "job_type": "pretrain" if pretraining else "transfer",
+            "job_type": "pretrain" if pretraining else TRIAL if cfg.tuning == TRIAL else "transfer",
             "tags": tags(cfg),
         }
         logger = instantiate(cfg.logger, **facts)
