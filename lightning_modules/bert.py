@@ -137,7 +137,7 @@ class Bert(LanguageModel):
         """Linear on the pooled [CLS]; the pooler is the pre-trained one, or new where there is none to transfer."""
         width = self.encoder.embeddings.token.embedding_dim
         pooler = self._modules.pop("pooler", None)
-        if pooler is None or self.transfer.transferred_layers not in (None, len(self.encoder.layers)):
+        if pooler is None or not self.transfer.keeps_all(len(self.encoder.layers)):
             pooler = Pooler(width)
             initialise(pooler, self.init)
         return HEADS[task.kind](task, width, pooler, self.dropout, self.init)

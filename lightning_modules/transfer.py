@@ -4,6 +4,7 @@
 Devlin et al. 2019, Table 5, which does not say how wide it is: here as the encoder, so that the head stays as it is.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class Transfer:
         mode: `finetune`, all parameters are trained; `features`, those of a network on top of the frozen encoder;
             `zero_shot`, none (then the data asks for no head).
         auxiliary_lm: weight of the language-modelling loss on the task's texts, lambda of equation 5.
-        transferred_layers: keep so many layers above the embeddings, and draw those above anew; None: keep all.
+        transferred_layers: keep so many layers above the embeddings, and draw those above anew; "3/4": three of
+            four parts of them; None: all.
         bilstm: a new bidirectional LSTM between the encoder and the head, which reads what it makes of a sequence.
         features: of that mode, which has none of the three above.
     """
@@ -37,7 +39,7 @@ class Transfer:
     optimizer: OptimizerSpec | None = None
     mode: str = "finetune"
     auxiliary_lm: float = 0.0
-    transferred_layers: int | None = None
+    transferred_layers: int | str | None = None
     bilstm: bool = False
     features: Features | None = None
 
@@ -64,7 +66,7 @@ class Transfer:
         transfer = cls(**told)
         one_of("transfer.mode", transfer.mode, MODES)
         real("transfer.auxiliary_lm", transfer.auxiliary_lm, "a number from 0 up", lambda weight: weight >= 0)
-        if transfer.transferred_layers is not None:
+        if transfer.transferred_layers is not None and parts_of(transfer.transferred_layers) is None:
             whole("transfer.transferred_layers", transfer.transferred_layers, 0)
         one_of("transfer.bilstm", transfer.bilstm, (True, False))
         return transfer
@@ -117,14 +119,30 @@ class Transfer:
             restart(model, self.transferred_layers)
         return self.optimizer
 
+    def keeps_all(self, layers: int) -> bool:
+        """Whether none of so many layers is drawn anew."""
+        parts = parts_of(self.transferred_layers)
+        return self.transferred_layers in (None, layers) or (parts is not None and parts[0] == parts[1])
 
-def restart(model: Any, kept: int) -> None:
-    """Draw all but the first `kept` layers anew; see `Transfer.prepare`."""
+
+def parts_of(told: object) -> tuple[int, int] | None:
+    """ "3/4" as numbers; None for anything else."""
+    found = re.fullmatch(r"(\d+)/([1-9]\d*)", told) if isinstance(told, str) else None
+    return (int(found[1]), int(found[2])) if found and int(found[1]) <= int(found[2]) else None
+
+
+def restart(model: Any, told: int | str) -> None:
+    """Draw all but the first layers anew; see `Transfer.prepare`."""
     layers = len(model.encoder.layers) if hasattr(model, "restart") else 0
+    kept, parts = told, parts_of(told)
+    if parts is not None:
+        kept, rest = divmod(layers * parts[0], parts[1])
+        kept = layers + 1 if rest else kept
+    assert isinstance(kept, int)
     if kept > layers or not layers:
         some = f"0 to {layers}, or " * bool(layers)
         raise Refused(
-            f"transfer.transferred_layers={kept} is not possible: {type(model).__name__} has {layers} layers of which "
+            f"transfer.transferred_layers={told} is not possible: {type(model).__name__} has {layers} layers of which "
             f"some can be transferred; it may be {some}null for all."
         )
     model.restart(kept)

@@ -6,6 +6,7 @@
     python -m sweeps.launch sweeps/nsp.yaml --dry-run              points, their commands, what is done
     python -m sweeps.launch sweeps/nsp.yaml jobs=2 --write out.yaml    the file with these overrides, for `wandb sweep`
 
+What the points start from is pre-trained first, each different encoder once, with all the GPUs.
 Given again it skips the points that have finished and goes on with those that were stopped. Several launchers on one
 folder divide the points among them.
 """
@@ -28,8 +29,10 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
+from sweeps.ahead import different, jobs_ahead
 from sweeps.environment import gpus_needed, scaled, visible_gpus
-from sweeps.files import read_record, write_text
+from sweeps.estimate import estimate
+from sweeps.files import write_text
 from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
 from sweeps.multirun import composed, short_names
 from sweeps.sentences import AGAIN, advising, answering
@@ -119,17 +122,18 @@ class Plan:
         return cls(sweep, jobs, configurations)
 
     def lines(self) -> list[str]:
-        """Points, commands, what is done and how long that took."""
-        done = [job.finished for job in self.jobs]
-        took = [seconds(job.directory) for job, is_done in zip(self.jobs, done, strict=True) if is_done]
-        left = len(done) - sum(done)
-        lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run"]
+        """Points, commands, what is done, and what the others will take."""
+        done, encoders = [job.finished for job in self.jobs], len(different(self.configurations))
+        lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {len(done) - sum(done)} to run"]
+        if encoders:
+            lines.append(
+                f"  their {encoders} encoders are found in {self.configurations[0].encoders_dir}, or made first"
+            )
         for job, is_done in zip(self.jobs, done, strict=True):
             lines.append(f"  {'done' if is_done else 'to run'}  {job.name}  {job.directory}")
             lines.append(f"          {shlex.join(['python', 'run.py', *job.overrides])}")
-        if took and left:
-            lines.append(f"by those that are done: {left * sum(took) / len(took):,.0f} s of one job at a time")
-        return lines
+        told = estimate(self.jobs, encoders, self.configurations[0].scale)
+        return [*lines, *([told] if told else [])]
 
 
 def point(words: Sequence[str]) -> DictConfig:
@@ -137,11 +141,6 @@ def point(words: Sequence[str]) -> DictConfig:
     cfg = composed(words)
     HydraConfig.instance().set_config(cfg)
     return cfg
-
-
-def seconds(directory: Path) -> float:
-    """What a finished run took, from its record."""
-    return float(read_record(directory)["cost"]["seconds"])
 
 
 def rewritten(sweep: Sweep, overrides: Sequence[str]) -> str:
@@ -156,11 +155,14 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
     """Run what has not finished; returns the exit status, 1 if a point failed."""
     with composing():
         plan = Plan.of(sweep, told)
-    gpus = visible_gpus(str(plan.configurations[0].trainer.accelerator))
+        gpus = visible_gpus(str(plan.configurations[0].trainer.accelerator))
+        lacking = [cfg for cfg, job in zip(plan.configurations, plan.jobs, strict=True) if not job.finished]
+        ahead = jobs_ahead(lacking, gpus)
     until = None if told.budget is None else time.monotonic() + told.budget
-    outcomes = run_jobs(plan.jobs, told.jobs, folder / "logs", sweep.name, gpus, until)
-    elsewhere = sum(outcome.status == ELSEWHERE for outcome in outcomes)
-    unbegun = len(plan.jobs) - len(outcomes)
+    outcomes = run_jobs([*ahead, *plan.jobs], told.jobs, folder / "logs", sweep.name, gpus, until)
+    points = [outcome for outcome in outcomes if outcome.job not in ahead]
+    elsewhere = sum(outcome.status == ELSEWHERE for outcome in points)
+    unbegun = len(plan.jobs) - len(points)
     if elsewhere:
         print(f"{elsewhere} points are run by another launcher")
     if unbegun:

@@ -23,7 +23,7 @@ from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
-ELSEWHERE += ("jobs", "prepare", "explain", "row", "trials_dir")
+ELSEWHERE += ("jobs", "prepare", "explain", "row", "shape", "trials_dir")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")

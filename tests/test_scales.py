@@ -126,7 +126,7 @@ def test_the_pre_training_inside_is_one_of_its_own_at_the_same_scale(model: str,
 
 
 def test_a_recipe_of_no_scale_says_what_is_possible() -> None:
-    with pytest.raises(Refused, match="SCALE.*miniature, small, day, paper"):
+    with pytest.raises(Refused, match=r"SCALE.*miniature, small, day, paper"):
         check_switches(compose(*TASK, "pretrain=scale"))
     check_switches(compose(*TASK, "pretrain=scale", "scale=miniature"))
 

@@ -1,0 +1,61 @@
+"""What a sweep's points start from is made ahead of them: each different pre-training once, with all the GPUs.
+
+A point would make its encoder itself (sweeps/pretraining.py), with the GPUs of a point, while others that need it wait.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from datamodules.task import fingerprint
+from sweeps.encoders import find_encoder, planned_facts, pretraining_of
+from sweeps.environment import gpus_needed
+from sweeps.jobs import Job
+from sweeps.pretraining import command_line
+from sweeps.settings import quoted, without
+
+
+def different(configurations: Iterable[DictConfig]) -> list[DictConfig]:
+    """One point for each different pre-training, in their order; no text is looked at, so that no network is needed."""
+    found: dict[str, DictConfig] = {}
+    for cfg in configurations:
+        if cfg.pretrain.recipe:
+            found.setdefault(settings_of(cfg), cfg)
+    return list(found.values())
+
+
+def settings_of(cfg: DictConfig) -> str:
+    """A digest of all settings of a point's pre-training."""
+    inner: Any = OmegaConf.to_container(alone(pretraining_of(cfg)), resolve=True)
+    told = {key: inner[key] for key in ("data", "trainer", "seed")}
+    told |= {"model": without(inner["model"], "finetuning", "auxiliary_lm"), "text": without(inner["text"], "format")}
+    return fingerprint(told)
+
+
+def alone(cfg: DictConfig) -> DictConfig:
+    """A configuration as a run has it, without Hydra's own node."""
+    copy = cfg.copy()
+    with open_dict(copy):
+        copy.pop("hydra", None)
+    return copy
+
+
+def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> list[Job]:
+    """The pre-trainings that are not there yet.
+
+    Raises:
+        Refused: when a text is not there.
+    """
+    jobs: dict[Path, Job] = {}
+    for cfg in different(configurations):
+        HydraConfig.instance().set_config(cfg)
+        mark, folder = fingerprint(planned_facts(pretraining_of(alone(cfg)))), Path(cfg.encoders_dir)
+        if find_encoder(mark, folder) is None:
+            place, settings = folder / mark, cfg.pretrain.trainer
+            words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
+            devices = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
+            jobs[place] = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
+    return list(jobs.values())

@@ -1,0 +1,226 @@
+"""Every sweep of sweeps/: what it says of itself, its points at every scale, and the commands that W&B would start."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+
+from datamodules.task import fingerprint
+from sweeps.ahead import alone, different, jobs_ahead, settings_of
+from sweeps.encoders import planned_facts, pretraining_of
+from sweeps.estimate import GUESSES, Cost, estimate
+from sweeps.jobs import Job
+from sweeps.launch import Plan, Told, composing, main, point
+from sweeps.sweep_file import Sweep, choices, read
+from tests.commands import command, summary
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
+SWEEPS = {path.stem: read(path) for path in FILES if path.stem != "published"}
+SCALES = ["miniature", "small", "day", "paper"]
+MOST = 40  # points
+# Keys whose values make another encoder; of rows, what they change.
+OF_PRETRAINING = ("text.", "shape", "row")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[None]:
+    with composing():
+        yield
+
+
+def few(sweep: Sweep) -> list[Sequence[str]]:
+    """Commands with every value of every parameter, each at least once: the longest list's, the others in turn."""
+    told = {name: choices(parameter) for name, parameter in sweep.parameters.items()}
+    longest = max(map(len, told.values()))
+    points = [{name: told[name][number % len(told[name])] for name in sorted(told)} for number in range(longest)]
+    return [sweep.words(one) for one in points]
+
+
+def heading(path: Path) -> str:
+    lines = path.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return " ".join(line.lstrip("# ") for line in lines[:first])
+
+
+def test_the_sweeps_are_those_of_the_papers_tables() -> None:
+    wanted = "elmo_layers elmo_placement elmo_layer_probe mlm_masking mlm_rate nsp bert_objective bert_size "
+    wanted += "bert_ner_features gpt_auxiliary_lm gpt_pretraining gpt_layers_transferred word2vec_training context"
+    assert set(wanted.split()) <= set(SWEEPS)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_says_what_it_is(name: str) -> None:
+    sweep, opening = SWEEPS[name], heading(ROOT / f"sweeps/{name}.yaml")
+    assert sweep.name == name
+    assert (sweep.method, sweep.raw["project"]) == ("grid", "side-by-side")
+    assert re.search(r"Paper: [A-Z]\w+ et al\. \d{4}", opening)
+    assert re.search(r"Table \d|Figure \d|section \d", opening)
+    assert f"Command: python -m sweeps.launch sweeps/{name}.yaml" in opening
+    assert f"wandb sweep sweeps/{name}.yaml" in opening
+    cost = opening[opening.index("Cost:") : opening.index("Expected:")]
+    assert all(scale in cost for scale in SCALES), "what each scale costs"
+    assert sum(word.startswith("experiment=") for word in sweep.command) == 1
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_is_small_and_has_its_replicates(name: str) -> None:
+    sweep = SWEEPS[name]
+    assert len(sweep.points()) <= MOST
+    knobs = [key for key in sweep.parameters if key.startswith(OF_PRETRAINING)]
+    assert len(choices(sweep.parameters["pretrain.seed"])) >= (5 if knobs else 4)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_command_is_to_the_letter_what_the_agent_starts(name: str) -> None:
+    sweep = SWEEPS[name]
+    for one in sweep.points():
+        theirs = create_sweep_command_args({"args": {key: {"value": value} for key, value in one.items()}})
+        assert list(sweep.words(one)) == [*sweep.command[:-1], *theirs["args_no_hyphens"]]
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_value_of_a_sweep_composes_as_shipped(name: str) -> None:
+    """Places differ, so that points are different experiments; the scale is the miniature; text needs no network."""
+    configurations = [point(words) for words in few(SWEEPS[name])]
+    assert len({cfg.hydra.run.dir for cfg in configurations}) == len(configurations)
+    for cfg in configurations:
+        assert cfg.scale == "miniature"
+        assert cfg.data.source.startswith("miniature")
+        assert cfg.pretrain.data.source.startswith("miniature")
+        check_constructs(cfg)
+
+
+def check_constructs(cfg: DictConfig) -> None:
+    """Data and model take the values, and the model takes the way to learn the task."""
+    import torch
+
+    from sweeps.runs import plain
+
+    data: Any = instantiate(cfg.data, _convert_="all")
+    with torch.device("meta"):
+        model: Any = instantiate(cfg.model, _convert_="all")
+        model.attach(data.task, plain(cfg.transfer))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_point_at_every_scale_is_an_experiment_of_its_own(name: str, scale: str) -> None:
+    sweep = SWEEPS[name]
+    plan = Plan.of(sweep, Told.of([f"scale={scale}"]))  # refuses points that are one experiment
+    assert len(plan.jobs) == len(sweep.points())
+    assert {cfg.scale for cfg in plan.configurations} == {scale}
+    for cfg in plan.configurations:
+        HydraConfig.instance().set_config(cfg)
+        check_constructs(cfg)
+
+
+# ---- what is made ahead of the points --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("opened")
+def test_points_that_share_an_encoder_have_it_made_once_and_by_the_fingerprint_that_they_look_for() -> None:
+    told = ("experiment=elmo_layers", "pretrain.seed=0"), ("experiment=elmo_layers", "pretrain.seed=1")
+    layers = ("transfer.layers=last", "transfer.layers=mix/1")
+    points = [point((*one, more)) for one in told for more in layers]
+    assert len(different(points)) == 2
+    jobs = jobs_ahead(points, gpus=[])
+    assert len(jobs) == 2
+    for number, job in enumerate(jobs):
+        cfg = points[2 * number]
+        HydraConfig.instance().set_config(cfg)
+        mark = fingerprint(planned_facts(pretraining_of(alone(cfg))))
+        assert job.directory == Path(cfg.encoders_dir) / mark
+        assert job.claim == Path(cfg.encoders_dir) / f"{mark}.lease", "a point that needs it waits for this claim"
+        assert point(job.overrides).hydra.run.dir == str(job.directory)
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_pre_training_has_all_gpus_and_a_point_its_own() -> None:
+    cfg = point(("experiment=elmo_layers", "trainer.devices=1"))
+    (job,) = jobs_ahead([cfg], gpus=["0", "1", "2", "3"])
+    assert job.devices == 4
+
+
+@pytest.mark.usefixtures("opened")
+def test_what_makes_two_pre_trainings_different() -> None:
+    def digest(*words: str) -> str:
+        return settings_of(point(("experiment=bert_nsp", *words)))
+
+    same = ("seed=3", "data.task=rte", "model.finetuning.lr=1e-5", "trainer.max_epochs=7", "init_from=scratch")
+    assert {digest(word) for word in same} == {digest()}
+    others = ("pretrain.seed=3", "row=no_nsp", "scale=small", "model.dropout=0.2", "pretrain.trainer.max_steps=9")
+    assert len({digest(), *map(digest, others)}) == 6
+
+
+def finished(folder: Path, seconds: float, size: int) -> Job:
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(f'{{"status": "finished", "cost": {{"seconds": {seconds}}}}}')
+    (folder / "weights").write_bytes(bytes(size))
+    return Job(folder.name, (), folder)
+
+
+def test_an_estimate_is_a_guess_until_something_was_run(tmp_path: Path) -> None:
+    unbegun = [Job(str(number), (), tmp_path / str(number)) for number in range(3)]
+    encoder, one = GUESSES["small"]
+    assert str(encoder * 2 + one * 3) in estimate(unbegun, 2, "small")
+    assert "guess" in estimate(unbegun, 2, "small")
+    assert estimate(unbegun, 2, None) == ""
+    done = [finished(tmp_path / "a", 100, 10**9), finished(tmp_path / "b", 140, 10**9)]
+    assert "by those that are done: some 6 minutes" in estimate([*unbegun, *done], 2, "small")
+    assert "3.0 GB" in estimate([*unbegun, *done], 2, "small")
+    assert estimate(done, 2, "small") == ""
+    assert str(Cost(7200, 0)).startswith("some 2.0 hours")
+
+
+def test_a_dry_run_tells_points_commands_and_a_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCALE", "small")
+    assert main([str(ROOT / "sweeps/elmo_placement.yaml"), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "15 points, 0 done" in out
+    assert "scale=small" in out
+    assert not list(tmp_path.iterdir())
+
+
+# ---- in earnest ------------------------------------------------------------------------------------------------------
+
+SMALL = (
+    "pretrain.trainer.max_steps=4",
+    "pretrain.data.validation_sequences=20",
+    "data.train_examples=32",
+    "logger=csv",
+)
+SMALL += ("trainer=smoke", "trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu")
+
+
+def test_a_point_and_its_control_run(tmp_path: Path) -> None:
+    """A point of gpt_pretraining, in a process for the encoder; then random weights with that encoder's vocabulary."""
+    told = ("experiment=gpt_pretraining", "data.task=cola", *SMALL)
+    pretrained = command(tmp_path, *told, "row=pretrained")
+    assert pretrained.status == 0, pretrained.err
+    control = command(tmp_path, *told, "row=scratch")
+    assert control.status == 0, control.err
+    (encoder,) = tmp_path.glob("encoders/*/encoder")
+    records = [summary(path.parent) for path in tmp_path.glob("outputs/*/summary.json")]
+    starts = {record["config"]["row"]: record for record in records}
+    assert starts["pretrained"]["encoder_fingerprint"] == encoder.parent.name
+    scratch = starts["scratch"]
+    assert scratch["encoder_fingerprint"] is None
+    assert scratch["start"].startswith("scratch, with the vocabulary of encoder")
+    assert scratch["config"]["init_from"] == "scratch"
+    assert Path(scratch["config"]["text"]["tokenizer"]["file"]) == Path("encoders") / encoder.parent.name / "encoder"
+    assert scratch["config"]["model"] == starts["pretrained"]["config"]["model"]
+    assert {record["config"]["scale"] for record in records} == {"miniature"}
+    assert "all weights random" in control.out
