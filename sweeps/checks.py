@@ -34,9 +34,10 @@ def check_switches(cfg: DictConfig) -> None:
     check_trainer("trainer", cfg.trainer, computes)
     check_data("data", cfg.data)
     Space.of(cfg)
-    if cfg.pretrain.recipe == "scale" and cfg.scale is None:
+    if cfg.pretrain.recipe in ("scale", "passes") and cfg.scale is None:
         raise Refused(
-            "pretrain=scale needs a scale: scale (or the variable SCALE) may be miniature, small, day, paper."
+            f"pretrain={cfg.pretrain.recipe} needs a scale: scale (or the variable SCALE) may be miniature, small, "
+            f"day, paper."
         )
     if cfg.pretrain.recipe:
         whole("pretrain.seed", cfg.pretrain.seed, 0)

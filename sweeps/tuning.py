@@ -44,15 +44,20 @@ class Trial:
         found = float(read_record(self.job.directory)["headline"]["value"])
         return -math.inf if math.isnan(found) else found
 
+    @property
+    def flops(self) -> float | None:
+        """Of the pre-training that it started from, where that is known."""
+        return read_record(self.job.directory).get("pretraining", {}).get("flops")
+
     def figures(self) -> dict[str, Any]:
         """For the record of the run that needed it."""
         told = read_record(self.job.directory)
-        seconds = told["cost"]["seconds"]
         return {
             "values": self.values,
             "seed": self.seed,
             "score": told["headline"]["value"],
-            "seconds": seconds,
+            "seconds": told["cost"]["seconds"],
+            "pretraining_flops": self.flops,
             "folder": str(self.job.directory),
         }
 
@@ -71,8 +76,9 @@ def tuned(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     gpus = visible_gpus(str(cfg.trainer.accelerator))
     trials = [make_trial(cfg, values, seed, gpus) for values in space.points() for seed in space.seeds]
     see_to([work_of(trial.job, gpus) for trial in trials], "tuning")
-    chosen = best(trials)
-    told = {"space": space.values, "seeds": space.seeds, "chosen": chosen, "trials": [one.figures() for one in trials]}
+    chosen = best(affordable(trials, space.most_flops))
+    told: dict[str, Any] = {"space": space.values, "seeds": space.seeds, "most_flops": space.most_flops}
+    told |= {"chosen": chosen, "trials": [one.figures() for one in trials]}
     return with_chosen(chosen), {"tuning": told}
 
 
@@ -128,6 +134,21 @@ def attempt(job: Job, lease: Lease, claim: Claim, gpus: Sequence[str]) -> None:
     outcome = run_held(job, lease, claim, "tuning", gpus)
     if outcome is not None and report_failures([outcome]):
         raise Refused(f"tuning: {job.name} failed: {outcome.log} says why; all trials are needed to choose among them.")
+
+
+def affordable(trials: Sequence[Trial], most_flops: float | None) -> list[Trial]:
+    """Those whose pre-training took no more.
+
+    Raises:
+        Refused: when none did.
+    """
+    if most_flops is None:
+        return list(trials)
+    kept = [one for one in trials if (one.flops or 0.0) <= most_flops]
+    if not kept:
+        least = min(one.flops or 0.0 for one in trials)
+        raise Refused(f"tuning.most_flops={most_flops:g}: the least that was tried took {least:.3g}; it may be more.")
+    return kept
 
 
 def best(trials: Sequence[Trial]) -> Values:

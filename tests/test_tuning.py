@@ -22,7 +22,7 @@ from sweeps.jobs import Job
 from sweeps.lease import Lease
 from sweeps.once import Work, see_to
 from sweeps.runs import experiment, run_name
-from sweeps.tuning import Trial, best, make_trial, tuned
+from sweeps.tuning import Trial, affordable, best, make_trial, tuned
 from sweeps.tuning_space import Space
 from tests.commands import TINY, command, launch, summary, the_run
 from tests.conftest import CONF
@@ -98,6 +98,17 @@ def test_the_best_mean_of_the_selection_set_is_chosen(
     scores: dict[float, tuple[float, ...]], chosen: float, tmp_path: Path
 ) -> None:
     assert best(trials(tmp_path, scores)) == {LR: chosen}
+
+
+def test_what_costs_too_much_is_tried_but_not_taken(tmp_path: Path) -> None:
+    tried = trials(tmp_path, {1.0: (50,), 2.0: (70,), 3.0: (60,)})
+    for one, flops in zip(tried, (1e9, 5e9, 2e9), strict=True):
+        file = one.job.directory / "summary.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "pretraining": {"flops": flops}}))
+    chosen = {most: best(affordable(tried, most))[LR] for most in (None, 5e9, 4e9, 1e9)}
+    assert chosen == {None: 2.0, 5e9: 2.0, 4e9: 3.0, 1e9: 1.0}
+    with pytest.raises(Refused, match=r"tuning.most_flops=5e\+08: the least that was tried took 1e\+09"):
+        affordable(tried, 5e8)
 
 
 @pytest.mark.usefixtures("opened")
@@ -219,6 +230,8 @@ def test_work_that_fails_is_left_to_others(tmp_path: Path) -> None:
         (f"tuning={{values:{{{LR}:[1]}},seeds:[a]}}", r"tuning.seeds='a' is not possible"),
         (f"tuning={{values:{{{LR}:[1]}},seeds:[0]}}", r"seed=0 is one of tuning.seeds"),
         (f"tuning={{values:{{{LR}:[1]}},seed:[1]}}", r"tuning.seed is no key of tuning \(did you mean seeds\?\)"),
+        (f"tuning={{values:{{{LR}:[1]}},seeds:[1],most_flops:-1}}", r"tuning.most_flops=-1 is not possible"),
+        (f"tuning={{values:{{{LR}:[1]}},seeds:[1],most_flops:1e9}}", r"tuning.most_flops is of a pre-training"),
         ("tuning={values:{seed:[1]},seeds:[1]}", r"tuning.values has seed, which is not to be chosen"),
         (
             "tuning={values:{model.finetuning.lrr:[1]},seeds:[1]}",
