@@ -367,8 +367,10 @@ def test_an_experiments_command_composes_and_constructs(experiment: str) -> None
     assert HydraConfig.get().runtime.choices["experiment"] == experiment
     data, model = construct(cfg)
     assert (model.head is not None) == (data.task.kind in HEADS)
-    own = OmegaConf.load(CONF / (f"scale/{cfg.scale}.yaml" if cfg.scale else f"experiment/{experiment}.yaml"))
-    budget = own.trainer if data.task.trains else OmegaConf.load(CONF / f"pretrain/{cfg.pretrain.recipe}.yaml").trainer
+    own, recipe = f"experiment/{experiment}.yaml", f"pretrain/{cfg.pretrain.recipe}.yaml"
+    if cfg.scale:  # it has the budgets, then
+        own, recipe = f"scale/{cfg.scale}.yaml", f"pretrain/by_scale/{cfg.scale}.yaml"
+    budget = OmegaConf.load(CONF / (own if data.task.trains else recipe)).trainer
     assert {"max_steps", "max_epochs"} <= set(budget), "a recipe says both"
 
 

@@ -29,7 +29,7 @@ MOST = 40  # points
 OF_PRETRAINING = ("text.", "shape", "row")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def opened() -> Iterator[None]:
     with composing():
         yield
@@ -160,6 +160,13 @@ def test_what_makes_two_pre_trainings_different() -> None:
     assert {digest(word) for word in same} == {digest()}
     others = ("pretrain.seed=3", "row=no_nsp", "scale=small", "model.dropout=0.2", "pretrain.trainer.max_steps=9")
     assert len({digest(), *map(digest, others)}) == 6
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_task_on_generated_text_does_not_change_what_its_encoder_reads() -> None:
+    for scale in ("miniature", "small"):
+        points = [point(("experiment=elmo_layer_probe", f"data={data}", f"scale={scale}")) for data in ("pos", "roles")]
+        assert len(different(points)) == 1
 
 
 def finished(folder: Path, seconds: float, size: int) -> Job:
