@@ -14,9 +14,10 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, MissingConfigException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from datamodules.task import Refused
+from sweeps.ahead import alone
 from sweeps.environment import gpus_needed, visible_gpus
 from sweeps.files import read_record
 from sweeps.jobs import Job, report_failures
@@ -161,9 +162,10 @@ def best(trials: Sequence[Trial]) -> Values:
 
 
 def with_chosen(values: Values) -> DictConfig:
-    """The configuration of this command with these values: as if they stood at its end."""
-    cfg = composed((*HydraConfig.get().overrides.task, *words(values)))
+    """The configuration of this command with these values, as if they stood at its end; the run's place is what it was,
+    for its other processes are started there."""
+    hydra = HydraConfig.get()
+    place = f"hydra.run.dir={quoted(str(hydra.run.dir))}"
+    cfg = composed((*hydra.overrides.task, *words(values), place))
     HydraConfig.instance().set_config(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
+    return alone(cfg)

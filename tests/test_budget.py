@@ -116,7 +116,7 @@ def test_a_transfer_carries_its_encoders_figures(records: dict[str, Any], tmp_pa
 
 @pytest.mark.slow
 def test_several_processes_count_each_word_once(tmp_path: Path) -> None:
-    done = launch(tmp_path, *pre_train(tmp_path, "gpt_tiny", "trainer.devices=2"))
+    done = launch(tmp_path, *pre_train(tmp_path, "gpt_tiny", "data.max_length=16", "trainer.devices=2"))
     assert done.status == 0, done.err
     cost = summary(the_run(tmp_path))["cost"]
     assert (cost["words"], cost["devices"]) == (2 * words(), 2)

@@ -13,10 +13,10 @@ from typing import Any
 import hydra
 import pytest
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 
 from datamodules.task import Refused
 from sweeps import jobs
+from sweeps.ahead import alone
 from sweeps.encoders import planned_facts, pretraining_of
 from sweeps.jobs import Job
 from sweeps.lease import Lease
@@ -64,9 +64,7 @@ def compose(*overrides: str) -> Any:
     """A configuration with its choices, inside an open Hydra: trials are composed too."""
     cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
+    return alone(cfg)
 
 
 # ---- which value is chosen -------------------------------------------------------------------------------------------
@@ -113,7 +111,10 @@ def test_what_costs_too_much_is_tried_but_not_taken(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("opened")
 def test_a_run_goes_on_with_the_chosen_value_and_says_what_was_tried(capfd: pytest.CaptureFixture[str]) -> None:
-    cfg, told = tuned(compose(*TASK, TUNING))
+    before = compose(*TASK, TUNING)
+    place = HydraConfig.get().run.dir
+    cfg, told = tuned(before)
+    assert (HydraConfig.get().run.dir, "hydra" in cfg) == (place, False)
     assert (cfg.model.finetuning.lr, cfg.transfer.optimizer.lr, cfg.seed) == (1e-3, 1e-3, 0)
     told = told["tuning"]
     assert told["space"] == {LR: [1e-4, 1e-3, 1e-2]}
@@ -308,7 +309,12 @@ def test_two_trials_and_the_run(tmp_path: Path) -> None:
         assert its["headline"]["value"] == one["score"] == its["metrics"]["selection/score"]
         assert not [name for name in its["metrics"] if name.startswith("test_")]
         assert "selection" not in its  # no comparison takes it for a transfer
-        assert {path.name for path in (tmp_path / one["folder"]).iterdir()} <= {"logs", "metrics.csv", "summary.json"}
+        assert {path.name for path in (tmp_path / one["folder"]).iterdir()} <= {
+            ".hydra",
+            "logs",
+            "metrics.csv",
+            "summary.json",
+        }
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/summary.json")}
     assert command(tmp_path, *TASK, tuning, "seed=1").status == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/summary.json")} == before
