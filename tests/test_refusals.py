@@ -168,7 +168,6 @@ REFUSED: dict[str, list[str]] = {
     "jobs=0": ["jobs=0", WHOLE],
     "jobs=many": ["jobs='many'", WHOLE],
     GLUE + "pretrain=miniature pretrain.seed=x": ["pretrain.seed='x'", "a whole number from 0 up"],
-    GLUE + "pretrain=miniature init_from=scratch": ["pretrain=miniature", "init_from=scratch"],
     GLUE + "pretrain=corpus pretrain.data.source=hub pretrain.data.corpus=x": ["data.corpus='x'", "wikipedia"],
     GLUE + "pretrain=miniature pretrain.trainer.precision=half": ["trainer.precision='half'", "auto"],
     # where a run starts
