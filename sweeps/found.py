@@ -16,6 +16,8 @@ from datamodules.task import Refused, fingerprint
 from sweeps.results import BROKEN, Point, Result, read
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
+NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -55,6 +57,7 @@ def scale_in(file: Path) -> str | None:
 def deciding(words: Iterable[str]) -> frozenset[str]:
     """Overrides, less the scale, which is told apart, and those that say where and on what a run is computed."""
     places = {"scale", *ELSEWHERE, *(f"trainer.{key}" for key in DEVICES), *(f"data.{key}" for key in WORKPLACE)}
+    places -= {*NAMES}
     return frozenset(word for word in words if not {(key := word.partition("=")[0]), key.partition(".")[0]} & places)
 
 
