@@ -83,11 +83,7 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
         raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")
-    scales: dict[str | None, list[Path]] = {}
-    results = found.of_folders(map(Path, names))
-    for result in results.results:
-        scales.setdefault(result.scale, []).append(result.folder)
-    return [grouping.of_runs(scale, found.of_folders(folders)) for scale, folders in scales.items()]
+    return [grouping.of_runs(scale, one) for scale, one in found.of_folders(map(Path, names)).items()]
 
 
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:

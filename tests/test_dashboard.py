@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import fmean, stdev
@@ -301,3 +302,26 @@ def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
     }
     cola = next(found.rows(name) for name in found.tables if name.startswith("cola") and name.endswith("table"))
     assert len(cola) == 1  # nobody meant to run the other
+
+
+def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> None:
+    for number, start in enumerate((None, "scratch", None)):
+        told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start})
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
+    found = built(tmp_path, *map(str, sorted((tmp_path / "outputs").iterdir())), page="runs-miniature")
+    assert {row[0]: row[1] for row in found.rows("overview")} == {
+        "bert_miniature from pretrain=miniature": "60.0",
+        "bert_miniature from scratch, with the vocabulary of pretrain=miniature": "61.0",
+    }
+    assert "run more than once: run-0 counts, run-2 is left out" in found.words
+
+
+@pytest.mark.parametrize(("differs", "same"), [({}, True), ({"bert": "another text"}, False)])
+def test_a_claim_without_printed_numbers_has_its_papers_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, differs: dict[str, str], same: bool
+) -> None:
+    paper = replace(PAPER, values=(), differs=differs)
+    monkeypatch.setattr(published, "read", lambda: {"nsp": paper})
+    file = synthetic.sweep(tmp_path, source="hub", scale="paper")
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun(tmp_path / "outputs"))
+    assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
