@@ -191,6 +191,8 @@ class Comparison:
         )
 
     def differs(self, claim: Claim) -> bool:
-        """Whether the papers' numbers behind a claim are of another set-up."""
-        told = self.published.values if self.published else ()
-        return any(one.differs for one in told if one.paper == claim.paper and one.row in claim.rows)
+        """Whether the paper's numbers behind a claim, printed or not, are of another set-up."""
+        if self.published is None:
+            return False
+        behind = (one for one in self.published.values if one.paper == claim.paper and one.row in claim.rows)
+        return claim.paper in self.published.differs or any(one.differs for one in behind)

@@ -155,7 +155,7 @@ def claims(told: Comparison) -> Table | None:
         rows.append(
             (
                 Cell(f"{what} on {claim.task} ({claim.metric})", note=claim.id),
-                Cell(told.published.papers[claim.paper]),
+                Cell(told.published.papers[claim.paper], note=told.published.differs.get(claim.paper, "")),
                 signed(claim.published),
                 *interval_cells(judgement.interval),
                 Cell(str(judgement.verdict), kind=mood(str(judgement.verdict))),
