@@ -13,8 +13,10 @@ import pytest
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
+from sweeps.results import read
 from tests import synthetic
 
 PAPER = Published(
@@ -325,3 +327,18 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     file = synthetic.sweep(tmp_path, source="hub", scale="paper")
     (told,) = dashboard.of_file(file, [], dashboard.found.begun(tmp_path / "outputs"))
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
+
+
+def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
+    """One name, one text: a tree's loss beside that of noise words; of these the number in training does not matter."""
+    kinds = {}
+    for row, loss, negatives in (("ns5", "negative_sampling", 5), ("ns15", "negative_sampling", 15), ("hs", "tree", 5)):
+        told = synthetic.record(2.0, metric="val/skip_gram_loss", source="miniature", encoder=0)
+        del told["selection"]
+        told["config"] |= {"model": {"loss": loss}, "text": {"objective": {"negatives": negatives}}}
+        folder = synthetic.run(tmp_path / row, told)
+        with (folder / "metrics.csv").open("a") as file:
+            file.write("20,0,val/skip_gram_loss,2.0\n")
+        ((kinds[row], curve),) = losses(read(folder))
+        assert [part.tolist() for part in curve] == [[20.0], [2.0]]
+    assert kinds["ns5"] == kinds["ns15"] != kinds["hs"]
