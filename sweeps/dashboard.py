@@ -11,6 +11,7 @@ It reads the records of runs in outputs/ and writes outputs/dashboard/index.html
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -43,7 +44,8 @@ def main(words: Sequence[str]) -> None:
     told = parser.parse_intermixed_args(words)
     check_installed("plotly", *["rich"] * told.text, *["wandb_workspaces"] * told.wandb)
     folder = told.out or told.runs / "dashboard"
-    links = Links(folder, [told.runs.parent / "encoders", told.runs])
+    encoders = Path(os.environ.get("SIDE_BY_SIDE_ENCODERS") or told.runs.parent / "encoders")  # as conf/config.yaml
+    links = Links(folder, [encoders, told.runs])
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
     pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
