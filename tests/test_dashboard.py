@@ -342,3 +342,18 @@ def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
         ((kinds[row], curve),) = losses(read(folder))
         assert [part.tolist() for part in curve] == [[20.0], [2.0]]
     assert kinds["ns5"] == kinds["ns15"] != kinds["hs"]
+
+
+@pytest.mark.usefixtures("_paper")
+def test_encoders_are_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they cost is counted wherever they are kept."""
+    told = synthetic.record(2.0, metric="val/masked_lm_loss", encoder=0)
+    del told["selection"]
+    place = synthetic.run(tmp_path / "kept/e0", told)
+    (place / "encoder").mkdir()
+    (place / "encoder/encoder.yaml").touch()
+    file = synthetic.sweep(tmp_path)
+    lacking = "Of some encoders the record is not here"
+    assert lacking in " ".join(built(tmp_path, str(file)).words)
+    monkeypatch.setenv("SIDE_BY_SIDE_ENCODERS", str(tmp_path / "kept"))
+    assert 4e12 in built(tmp_path, str(file)).figures["rte-1-costs"]["data"][0]["x"]
