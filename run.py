@@ -28,6 +28,7 @@ from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.stopping import heeding, recording_stops
 from sweeps.suite import is_suite, run_suite
+from sweeps.tuning_space import TRIAL
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 OmegaConf.register_new_resolver("usual_logger", usual_logger)
@@ -75,7 +76,9 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from sweeps.loggers import begin_logs, make_loggers
     from sweeps.progress import asked_for
     from sweeps.record import record
+    from sweeps.tuning import tuned
 
+    cfg, tuning = tuned(cfg)
     start = begin(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
@@ -96,8 +99,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
         say(f"continues from {run.last}" if run.last else "begins anew: there is no checkpoint to continue from")
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
-    results = evaluate(trainer, model, data)
-    summary = record(cfg, run, start, trainer, model, data, results)
+    results = evaluate(trainer, model, data, tests=cfg.tuning != TRIAL)
+    summary = record(cfg, run, start, trainer, model, data, results, tuning)
     say(f"\n{closing_words(summary, run.directory)}")
 
 
