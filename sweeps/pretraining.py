@@ -16,7 +16,8 @@ from sweeps.board import tell
 from sweeps.checks import check_followers
 from sweeps.encoders import find_encoder, planned_facts, pretraining_of
 from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
-from sweeps.jobs import Job, report_failures, run_jobs
+from sweeps.failures import report_failures
+from sweeps.jobs import Job, run_jobs
 from sweeps.lease import LOST, Claim, Lease, beating
 from sweeps.multirun import command_flags, composed
 from sweeps.settings import leaves, quoted
