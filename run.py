@@ -70,6 +70,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
+    from sweeps.fractions import kept_on_the_way
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import begin_logs, make_loggers
@@ -87,7 +88,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
     model.attach(data.task, transfer_of(cfg, data))
 
     loggers = make_loggers(cfg, run)
-    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, asked_for())
+    more = [*asked_for(), *kept_on_the_way(cfg, run.directory, start, data)]
+    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, more)
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     give_words(cfg, model, data, say)
     keep_layers(start, trainer, model, data, say)
@@ -96,8 +98,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
         say(f"continues from {run.last}" if run.last else "begins anew: there is no checkpoint to continue from")
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
-    results = evaluate(trainer, model, data)
-    summary = record(cfg, run, start, trainer, model, data, results)
+    summary = record(cfg, run, start, trainer, model, data, evaluate(trainer, model, data))
     say(f"\n{closing_words(summary, run.directory)}")
 
 

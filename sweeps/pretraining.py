@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.task import Refused, fingerprint
 from sweeps.board import tell
 from sweeps.checks import check_followers
-from sweeps.encoders import find_encoder, planned_facts, pretraining_of
+from sweeps.encoders import find_encoder, part_of, planned_facts, pretraining_of
 from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
 from sweeps.jobs import Job, run_jobs
@@ -38,7 +38,8 @@ def command_line(cfg: DictConfig) -> list[str]:
     theirs: Any = OmegaConf.to_container(composed(chosen))
     nested: Any = OmegaConf.to_container(cfg)
     resolved = leaves(OmegaConf.to_container(pretraining_of(cfg), resolve=True))
-    ours = {key: nested[key] for key in ("model", "text", "logger", "published", "cache_dir", "encoders_dir")}
+    ours = {key: nested[key] for key in ("model", "text", "logger", "published", "keep_fractions")}
+    ours |= {key: nested[key] for key in ("cache_dir", "encoders_dir")}
     ours |= {key: nested["pretrain"][key] for key in ("data", "trainer", "seed")}
     wanted, given = leaves(ours), leaves({key: theirs[key] for key in ours})
     changed = [key for key in wanted if key not in given or wanted[key] != given[key]]
@@ -88,7 +89,7 @@ def pretrained(cfg: DictConfig) -> Path:
         elif rank_of() and time.monotonic() - seen > LOST:
             raise Refused(f"pretrain={cfg.pretrain.recipe}: the process that was to pre-train has given up.")
         time.sleep(POLL)
-    return found
+    return part_of(found, cfg.pretrain.fraction)
 
 
 def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:

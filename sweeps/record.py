@@ -16,8 +16,8 @@ from lightning_modules.evaluation import Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.code import git_state, versions
-from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
+from sweeps.fractions import leave_encoder
 from sweeps.mistakes import show_mistakes
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
@@ -33,11 +33,7 @@ def record(
     encoder_print, shown, mistakes = start.fingerprint, {}, []
     if trainer.is_global_zero:
         if data.task.kind == "pretraining":
-            facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
-            encoder_print = fingerprint(facts)
-            about: dict[str, Any] = {"fingerprint": encoder_print, "start": start.words, "facts": plain_facts(facts)}
-            about |= {"card": data.card, "steps": trainer.global_step}
-            model.save(run.directory / "encoder", data.tokenizer_file, **about)
+            encoder_print = leave_encoder(cfg, run.directory, start, trainer, model, data)
         else:
             if data.task.trains:
                 model.save(run.directory / "model", data.tokenizer_file, start=start.words)
