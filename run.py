@@ -10,6 +10,7 @@ python run.py --help                                             every group and
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -56,6 +57,15 @@ def main(cfg: DictConfig) -> None:
         sys.exit(status)
 
 
+def parts(cfg: DictConfig) -> tuple[Any, Any]:
+    """The data and the model, each by itself."""
+    from hydra.utils import instantiate
+
+    data, model = instantiate(cfg.data, _convert_="all"), instantiate(cfg.model, _convert_="all")
+    model.text = {**plain(cfg.text), "format": plain(cfg.transfer.format)}  # as the data read it
+    return data, model
+
+
 def execute(cfg: DictConfig, run: Run) -> None:
     """Run the experiment that `cfg` describes in the folder of `run`, unless that was done before."""
     if run.finished:
@@ -65,12 +75,12 @@ def execute(cfg: DictConfig, run: Run) -> None:
         return
 
     import lightning as L
-    from hydra.utils import instantiate
     from lightning.fabric.utilities import rank_zero_only
 
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
+    from sweeps.fractions import kept_on_the_way
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import begin_logs, make_loggers
@@ -82,15 +92,14 @@ def execute(cfg: DictConfig, run: Run) -> None:
     start = begin(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
-    data = instantiate(cfg.data, _convert_="all")
-    model = instantiate(cfg.model, _convert_="all")
-    model.text = {**plain(cfg.text), "format": plain(cfg.transfer.format)}  # as the data read it
+    data, model = parts(cfg)
     say = rank_zero_only(print)  # on the first process only
     say(start.load(model), flush=True)
     model.attach(data.task, transfer_of(cfg, data))
 
     loggers = make_loggers(cfg, run)
-    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, asked_for())
+    more = [*asked_for(), *kept_on_the_way(cfg, run.directory, start, data)]
+    trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, more)
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     give_words(cfg, model, data, say)
     keep_layers(start, trainer, model, data, say)

@@ -15,8 +15,9 @@ from datamodules import sources, text_files
 from datamodules.base import TextDataModule
 from datamodules.corpora import PUNCTUATION, Layout, choose, divided, headed, sentences
 from datamodules.corpus_examples import CorpusExamples, Groups, describe
-from datamodules.loading import BatchLoader, Curriculum, EvaluationLoader, Passes
+from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.objectives import InStreams, NeedsCounts, Objective
+from datamodules.passes import Curriculum, Passes
 from datamodules.phrases import Phrases, Search, Splitter, card
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split

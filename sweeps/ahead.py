@@ -3,7 +3,8 @@
 A point would make its encoder itself (sweeps/pretraining.py), with the GPUs of a point, while others that need it wait.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,13 @@ def alone(cfg: DictConfig) -> DictConfig:
     return copy
 
 
-def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> list[Job]:
-    """The pre-trainings that are not there yet.
+def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> dict[str, Job]:
+    """The pre-trainings that are not there yet, by the settings of the points that need them.
 
     Raises:
         Refused: when a text is not there.
     """
-    jobs: dict[Path, Job] = {}
+    jobs: dict[str, Job] = {}
     for cfg in different(configurations):
         HydraConfig.instance().set_config(cfg)
         mark, folder = fingerprint(planned_facts(pretraining_of(alone(cfg)))), Path(cfg.encoders_dir)
@@ -59,5 +60,12 @@ def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> lis
             place, settings = folder / mark, cfg.pretrain.trainer
             words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
             devices = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
-            jobs[place] = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
-    return list(jobs.values())
+            job = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
+            jobs[settings_of(cfg)] = job
+    return jobs
+
+
+def after(job: Job, cfg: DictConfig, ahead: Mapping[str, Job]) -> Job:
+    """A point, to begin when its encoder has been made."""
+    made = ahead.get(settings_of(cfg)) if cfg.pretrain.recipe else None
+    return job if made is None else replace(job, needs=made.directory)

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from datamodules.task import GENERATED, Refused, one_of, whole
+from datamodules.task import GENERATED, Refused, one_of, real, whole
 from sweeps.tuning_space import Space
 
 FOLLOWERS = {  # two sides, one owner
@@ -28,6 +28,7 @@ def check_switches(cfg: DictConfig) -> None:
     whole("seed", cfg.seed, 0)
     if cfg.predict is not None:
         return
+    kept = check_fractions(cfg.keep_fractions)
     if cfg.input is not None:
         raise Refused(f"input={cfg.input} needs predict=<the folder of a finished run>: nothing else reads it.")
     computes = not (cfg.prepare or cfg.explain)  # these are for a machine without the devices, too
@@ -41,8 +42,22 @@ def check_switches(cfg: DictConfig) -> None:
         )
     if cfg.pretrain.recipe:
         whole("pretrain.seed", cfg.pretrain.seed, 0)
+        check_fraction(cfg.pretrain.fraction, kept)
         check_trainer("pretrain.trainer", cfg.pretrain.trainer, computes)
         check_data("pretrain.data", cfg.pretrain.data)
+
+
+def check_fractions(told: Any) -> list[float]:
+    """Refuse what is no list of places on the way."""
+    allowed = "a list of numbers between 0 and 1"
+    if not isinstance(told, ListConfig):
+        raise Refused(f"keep_fractions={told!r} is not possible: it may be {allowed}.")
+    return [real("keep_fractions", one, allowed, lambda number: 0 < number < 1) for one in told]
+
+
+def check_fraction(told: Any, kept: list[float]) -> None:
+    """Refuse an encoder that the pre-training is not told to keep."""
+    real("pretrain.fraction", told, f"1 (the whole), or one of keep_fractions={kept}", lambda one: one in (1, *kept))
 
 
 def check_trainer(node: str, trainer: DictConfig, computes: bool) -> None:

@@ -18,6 +18,7 @@ EVALUATION = ("val_check_interval", "check_val_every_n_epoch", "limit_val_batche
 NOT_BUDGET = (*EVALUATION, "limit_predict_batches", "accumulate_grad_batches", "precision")
 NOT_DATA = ("source", "files", "text", "corpus", "documents", "sentences", "tokenizer", "validation_sequences", "seed")
 NOT_DATA += ("phrases", "phrase_threshold", "phrase_min_count")
+WHOLE = 1.0  # of a pre-training's steps
 
 
 def encoder_facts(cfg: DictConfig, data: Any, precision: str, version: int, origin: str | None) -> dict[str, Any]:
@@ -83,6 +84,26 @@ def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:
 def find_encoder(mark: str, folder: Path) -> Path | None:
     """An encoder with this fingerprint, if there is one."""
     return next((place for place, told in known_encoders(folder) if told.get("fingerprint") == mark), None)
+
+
+def folder_name(fraction: float) -> str:
+    """Of the encoder directory in the pre-training's folder."""
+    return "encoder" if fraction == WHOLE else f"encoder-{fraction:g}"
+
+
+def part_of(encoder: Path, fraction: float) -> Path:
+    """The encoder directory that the pre-training of `encoder` has left at a fraction of its steps.
+
+    Raises:
+        Refused: when there is none.
+    """
+    place = encoder.with_name(folder_name(fraction))
+    if place.is_dir():
+        return place
+    raise Refused(
+        f"pretrain.fraction={fraction:g} is not possible: {encoder.parent} was made without {place.name}; without that "
+        f"folder it is pre-trained again, and leaves what keep_fractions says."
+    )
 
 
 def explain(cfg: DictConfig) -> list[str]:

@@ -21,7 +21,7 @@ from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
 from sweeps.files import has_finished
-from sweeps.lease import claimed
+from sweeps.lease import Lease, claimed
 from sweeps.sentences import AGAIN, advising, terminated
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
@@ -42,6 +42,7 @@ class Job:
         rerun: run it also if it has finished before.
         environment: variables of its own.
         claim: a file that says whose the job is, where several processes on several machines may take it.
+        needs: the directory of a job that makes what it starts from: it begins after that one, and not if that failed.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Job:
     rerun: bool = False
     environment: Mapping[str, str] | None = None
     claim: Path | None = None
+    needs: Path | None = None
 
     @property
     def finished(self) -> bool:
@@ -66,12 +68,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its process's `status`, and the `log` of what it wrote (None: it had finished before)."""
+    """How a job ended.
+
+    Attributes:
+        status: its process's, or that of the job that it needed.
+        log: of what it wrote; None if it had no process.
+        cause: how the job ended that it needed, if that failed.
+    """
 
     job: Job
     status: int
     seconds: float = 0.0
     log: Path | None = None
+    cause: "Outcome | None" = None
 
 
 @dataclass
@@ -105,16 +114,8 @@ def run_jobs(
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as told, Board(len(jobs)) as board:
         pool = Pool(board, at_once, logs, Path(told), group, list(gpus))
-        waiting = deque(enumerate(jobs))
         with advising(AGAIN), stopping(pool.running):
-            while waiting or pool.running:
-                while waiting and pool.has_room(waiting[0][1]):
-                    if until is not None and not waiting[0][1].finished and pool.longest > until - time.monotonic():
-                        waiting.clear()
-                        break
-                    pool.begin(*waiting.popleft())
-                pool.collect()
-                time.sleep(0.1)
+            pool.work(jobs, until)
     return [pool.outcomes[number] for number in sorted(pool.outcomes)]
 
 
@@ -125,30 +126,61 @@ class Pool:
         self.board, self.at_once, self.logs, self.told, self.group, self.free = board, at_once, logs, told, group, free
         self.running: dict[int, Running] = {}
         self.outcomes: dict[int, Outcome] = {}
+        self.failed: dict[Path, Outcome] = {}  # by the jobs' directories
+        self.leases: dict[int, Lease] = {}
         self.longest = 0.0  # seconds of a job
 
+    def work(self, jobs: Sequence[Job], until: float | None = None) -> None:
+        """Begin one after the other, and see how they end; what others hold is asked for again after the rest."""
+        waiting = deque(enumerate(jobs))
+        while waiting or self.running:
+            for _ in range(len(waiting)):
+                if not self.has_room(waiting[0][1]):
+                    break
+                if until is not None and not waiting[0][1].finished and self.longest > until - time.monotonic():
+                    waiting.clear()
+                    break
+                if not self.begin(*waiting[0]):
+                    waiting.append(waiting[0])
+                waiting.popleft()
+            self.collect()
+            time.sleep(0.1)
+
     def has_room(self, job: Job) -> bool:
-        """Whether a job may begin now: a process, its GPUs and its place are free."""
-        taken = any(other.job.directory == job.directory for other in self.running.values())
+        """Whether a job may begin now: a process, its GPUs and its place are free, and what it needs has ended."""
+        taken = any(other.job.directory in (job.directory, job.needs) for other in self.running.values())
         return not taken and (job.finished or (len(self.running) < self.at_once and len(self.free) >= job.devices))
 
-    def begin(self, number: int, job: Job) -> None:
-        """Start a job, unless it has finished before."""
-        held = ExitStack()
-        if not (job.finished or job.claim is None or held.enter_context(claimed(job.claim))):
-            self.outcomes[number] = Outcome(job, ELSEWHERE)
-            self.board.ended(job.name, 0, 0.0, "run by another launcher")
-            return
+    def begin(self, number: int, job: Job) -> bool:
+        """Start a job, unless it has finished before, cannot be, or is another launcher's; False: that shows later."""
+        held, cause = ExitStack(), self.failed.get(job.needs) if job.needs else None
+        if cause is not None and not job.finished:
+            self.end(number, Outcome(job, cause.status, cause=cause), f"{cause.job.name} failed")
+            return True
+        if job.claim is not None and not job.finished:
+            lease = self.leases.setdefault(number, Lease(job.claim))
+            if not held.enter_context(claimed(lease)):
+                if lease.lives:
+                    self.end(number, Outcome(job, ELSEWHERE), "run by another launcher")
+                return lease.lives
         if job.finished:  # asked again, for its last holder may just have finished it
             held.close()
-            self.outcomes[number] = Outcome(job, 0)
-            self.board.ended(job.name, 0, 0.0, "finished before")
-            return
+            self.end(number, Outcome(job, 0), "finished before")
+            return True
         given, self.free = self.free[: job.devices], self.free[job.devices :]
         log = self.logs / f"{number}-{file_name(job.name)}.log"
         self.running[number] = start(job, log, self.told / str(number), given, self.group, self.at_once)
         self.running[number].held = held
         self.board.began(job.name)
+        return True
+
+    def end(self, number: int, outcome: Outcome, note: str) -> None:
+        """Note how a job ended."""
+        self.outcomes[number] = outcome
+        status = outcome.status if outcome.status != ELSEWHERE else 0
+        if status:
+            self.failed[outcome.job.directory] = outcome
+        self.board.ended(outcome.job.name, status, outcome.seconds, note)
 
     def collect(self) -> None:
         """Note which jobs have ended, and how far the others are."""
@@ -163,8 +195,7 @@ class Pool:
             one.held.close()
             seconds = time.monotonic() - one.since
             self.longest = max(self.longest, seconds)
-            self.outcomes[number] = Outcome(one.job, status, seconds, one.log)
-            self.board.ended(one.job.name, status, seconds, str(one.log) if status else "")
+            self.end(number, Outcome(one.job, status, seconds, one.log), str(one.log) if status else "")
 
 
 def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_once: int) -> Running:
@@ -216,23 +247,3 @@ def signal_all(one: Running, what: signal.Signals) -> None:
 def file_name(words: str) -> str:
     """A job's name as part of a file name."""
     return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in words)[:80]
-
-
-def last_lines(log: Path, count: int = 12) -> list[str]:
-    """The end of what a job wrote."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 16 * 1024))
-        text = file.read().decode("utf-8", "replace").replace("\r", "\n")
-    return [line for line in text.split("\n") if line.strip()][-count:]
-
-
-def report_failures(outcomes: Sequence[Outcome]) -> int:
-    """Print the jobs that failed, each with the end of its log; returns how many."""
-    failed = [outcome for outcome in outcomes if outcome.status]
-    if failed:
-        print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
-    for outcome in failed:
-        print(f"  {outcome.job.name} (status {outcome.status}): {outcome.log}", file=sys.stderr)
-        for line in last_lines(outcome.log) if outcome.log else ():
-            print(f"    | {line}", file=sys.stderr)
-    return len(failed)

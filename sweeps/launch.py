@@ -1,6 +1,6 @@
 """Run a sweep's file here: without an account, without a network, with the commands that `wandb agent` would start.
 
-    python -m sweeps.launch sweeps/nsp.yaml                        every point, each a fresh process
+    python -m sweeps.launch sweeps/nsp.yaml                        every point, each a fresh process, one on each GPU
     python -m sweeps.launch sweeps/nsp.yaml jobs=2 seed=7          two at once; any override holds for all points
     python -m sweeps.launch sweeps/nsp.yaml budget=9m              as many whole points as fit
     python -m sweeps.launch sweeps/nsp.yaml --dry-run              points, their commands, what is done
@@ -29,11 +29,12 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.ahead import different, jobs_ahead
+from sweeps.ahead import after, different, jobs_ahead
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
+from sweeps.failures import report_failures
 from sweeps.files import write_text
-from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
+from sweeps.jobs import ELSEWHERE, Job, run_jobs
 from sweeps.multirun import composed, short_names
 from sweeps.sentences import AGAIN, advising, answering
 from sweeps.sweep_file import OVERRIDES, Sweep, read
@@ -48,7 +49,7 @@ class Told:
     """What the command line says."""
 
     overrides: tuple[str, ...]
-    jobs: int = 1
+    jobs: int | None = None
     budget: float | None = None  # seconds
 
     @classmethod
@@ -63,8 +64,9 @@ class Told:
                 raise Refused(f"{word!r} is no override: it may be <key>=<value>.")
         own = dict(word.split("=", 1) for word in words if word.partition("=")[0] in OWN)
         rest = tuple(word for word in words if word.partition("=")[0] not in OWN)
-        count = own.get("jobs", "1")
-        return cls(rest, whole("jobs", int(count) if count.isdigit() else count), seconds_of(own.get("budget")))
+        count = own.get("jobs")
+        jobs = None if count is None else whole("jobs", int(count) if count.isdigit() else count)
+        return cls(rest, jobs, seconds_of(own.get("budget")))
 
 
 def seconds_of(budget: str | None) -> float | None:
@@ -86,11 +88,13 @@ def composing() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's points as jobs, with the configuration of each."""
+    """A sweep's points as jobs, with the configuration of each; so many run at once, on these GPUs."""
 
     sweep: Sweep
     jobs: list[Job]
     configurations: list[DictConfig]
+    at_once: int
+    gpus: list[str]
 
     @classmethod
     def of(cls, sweep: Sweep, told: Told) -> "Plan":
@@ -108,24 +112,28 @@ class Plan:
             raise Refused(
                 f"{sweep.path}: several points are one experiment, {twice}: its parameters may differ in more."
             )
+        at_once, devices = divided(gpus, [cfg.trainer.devices for cfg in configurations], told.jobs)
         jobs = [
             Job(
                 name,
                 one,
                 place,
-                gpus_needed(cfg.trainer.devices, gpus, told.jobs),
+                count,
                 bool(cfg.rerun),
                 place_online(sweep),
                 claim=place.with_name(f"{place.name}.claim"),
             )
-            for name, one, place, cfg in zip(short_names(words), words, places, configurations, strict=True)
+            for name, one, place, count, cfg in zip(
+                short_names(words), words, places, devices, configurations, strict=True
+            )
         ]
-        return cls(sweep, jobs, configurations)
+        return cls(sweep, jobs, configurations, at_once, gpus)
 
     def lines(self) -> list[str]:
         """Points, commands, what is done, and what the others will take."""
         done, encoders = [job.finished for job in self.jobs], len(different(self.configurations))
-        lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {len(done) - sum(done)} to run"]
+        left = len(done) - sum(done)
+        lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run, {self.at_once} at a time"]
         if encoders:
             lines.append(
                 f"  their {encoders} encoders are found in {self.configurations[0].encoders_dir}, or made first"
@@ -135,6 +143,20 @@ class Plan:
             lines.append(f"          {shlex.join(['python', 'run.py', *job.overrides])}")
         told = estimate(self.jobs, encoders, self.configurations[0].scale)
         return [*lines, *([told] if told else [])]
+
+
+def divided(gpus: Sequence[str], devices: Sequence[int | str], jobs: int | None) -> tuple[int, list[int]]:
+    """How many points run at once, and the GPUs of each.
+
+    Without jobs= there is one on each GPU, or there are as many as find the GPUs that they ask for; on CPUs one.
+
+    Args:
+        devices: trainer.devices of each point; auto is one GPU where jobs= does not say how they are shared.
+    """
+    if jobs is not None or not gpus:
+        return jobs or 1, [gpus_needed(one, gpus, jobs or 1) for one in devices]
+    needed = [gpus_needed(1 if one == "auto" else one, gpus, 1) for one in devices]
+    return len(gpus) // max(needed), needed
 
 
 def place_online(sweep: Sweep) -> dict[str, str]:
@@ -161,12 +183,13 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
     """Run what has not finished; returns the exit status, 1 if a point failed."""
     with composing():
         plan = Plan.of(sweep, told)
-        gpus = visible_gpus(str(plan.configurations[0].trainer.accelerator))
         lacking = [cfg for cfg, job in zip(plan.configurations, plan.jobs, strict=True) if not job.finished]
-        ahead = jobs_ahead(lacking, gpus)
+        ahead = jobs_ahead(lacking, plan.gpus)
+        jobs = [after(job, cfg, ahead) for job, cfg in zip(plan.jobs, plan.configurations, strict=True)]
+    first = list({job.directory: job for job in ahead.values()}.values())  # settings may differ and encoders not
     until = None if told.budget is None else time.monotonic() + told.budget
-    outcomes = run_jobs([*ahead, *plan.jobs], told.jobs, folder / "logs", sweep.name, gpus, until)
-    points = [outcome for outcome in outcomes if outcome.job not in ahead]
+    outcomes = run_jobs([*first, *jobs], plan.at_once, folder / "logs", sweep.name, plan.gpus, until)
+    points = [outcome for outcome in outcomes if outcome.job not in first]
     elsewhere = sum(outcome.status == ELSEWHERE for outcome in points)
     unbegun = len(plan.jobs) - len(points)
     if elsewhere:

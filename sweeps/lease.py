@@ -47,6 +47,7 @@ class Lease:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen: tuple[Claim | None, float] = (None, 0.0)  # the last claim that changed, and when we saw it
+        self.lives = False  # whether somebody's claim has changed while we looked on
 
     def guard(self) -> FileLock:
         """Held for the moment of a change, never for the work."""
@@ -73,6 +74,7 @@ class Lease:
         with self.guard():
             there = self.read()
             if there != self.seen[0]:
+                self.lives = None not in (there, self.seen[0])
                 self.seen = there, time.monotonic()
             if there is not None and time.monotonic() - self.seen[1] < LOST:
                 return None
@@ -127,9 +129,8 @@ def beating(lease: Lease, token: str) -> Iterator[threading.Event]:
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[bool]:
-    """Whether a claim was free; it is held, and kept alive, inside."""
-    lease = Lease(path)
+def claimed(lease: Lease) -> Iterator[bool]:
+    """Whether a claim was free, or a dead holder's; it is held, and kept alive, inside."""
     if (claim := lease.take()) is None:
         yield False
         return

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from datamodules.task import Refused
 from sweeps.checks import check_switches
 from sweeps.environment import gpus_needed, rank_of, visible_gpus
-from sweeps.jobs import Job, report_failures, run_jobs
+from sweeps.failures import report_failures
+from sweeps.jobs import Job, run_jobs
 
 
 def command_flags(hydra: DictConfig | HydraConf) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
 from sweeps.checks import check_followers
-from sweeps.encoders import find_encoder, planned_facts, pretraining_of
+from sweeps.encoders import find_encoder, part_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed, visible_gpus
-from sweeps.jobs import Job, report_failures
+from sweeps.failures import report_failures
+from sweeps.jobs import Job
 from sweeps.lease import Claim, Lease
 from sweeps.multirun import command_flags, composed
 from sweeps.once import Work, run_held, see_to
@@ -34,7 +35,8 @@ def command_line(cfg: DictConfig) -> list[str]:
     theirs: Any = OmegaConf.to_container(composed(chosen))
     nested: Any = OmegaConf.to_container(cfg)
     resolved = leaves(OmegaConf.to_container(pretraining_of(cfg), resolve=True))
-    ours = {key: nested[key] for key in ("model", "text", "logger", "published", "cache_dir", "encoders_dir")}
+    ours = {key: nested[key] for key in ("model", "text", "logger", "published", "keep_fractions")}
+    ours |= {key: nested[key] for key in ("cache_dir", "encoders_dir")}
     ours |= {key: nested["pretrain"][key] for key in ("data", "trainer", "seed")}
     wanted, given = leaves(ours), leaves({key: theirs[key] for key in ours})
     changed = [key for key in wanted if key not in given or wanted[key] != given[key]]
@@ -80,7 +82,7 @@ def pretrained(cfg: DictConfig) -> Path:
     see_to([work], f"pretrain={cfg.pretrain.recipe}")
     found = find_encoder(mark, folder)
     assert found is not None
-    return found
+    return part_of(found, cfg.pretrain.fraction)
 
 
 def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:

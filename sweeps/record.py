@@ -1,5 +1,6 @@
 """What a finished run leaves for comparisons: its encoder or model, its predictions, and last summary.json."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +17,8 @@ from lightning_modules.evaluation import SELECTION, Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.code import git_state, versions
-from sweeps.encoders import encoder_facts, plain_facts
 from sweeps.files import write_json, write_lines
+from sweeps.fractions import leave_encoder
 from sweeps.mistakes import show_mistakes
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
@@ -42,24 +43,8 @@ def record(
     Args:
         tuning: what was tried before, and chosen; empty where nothing was.
     """
-    encoder_print, shown, mistakes = start.fingerprint, {}, []
-    cost = kept(trainer, Cost).figures(trainer, model)  # on every rank
-    if data.task.kind == "pretraining":
-        cost |= {"words": round(cost["passes"] * data.card["words"])}
-    if trainer.is_global_zero:
-        if data.task.kind == "pretraining":
-            facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
-            encoder_print = fingerprint(facts)
-            about: dict[str, Any] = {"fingerprint": encoder_print, "start": start.words, "facts": plain_facts(facts)}
-            about |= {"card": data.card, "steps": trainer.global_step, "cost": cost}
-            model.save(run.directory / "encoder", data.tokenizer_file, **about)
-        elif cfg.tuning != TRIAL:
-            if data.task.trains:
-                model.save(run.directory / "model", data.tokenizer_file, start=start.words)
-            write_predictions(run.directory / "predictions", data, results)
-            mistakes = show_mistakes(run.directory, data, results) if data.task.kind == "span" else []
-        if data.task.kind in ("pretraining", WORD_VECTORS):
-            shown = show(run.directory, model, data, results)
+    cost = spent(trainer, model, data)
+    left = leave(cfg, run, start, trainer, model, data, results, cost) if trainer.is_global_zero else Left()
     summary = {
         "status": "finished",
         "name": run.name,
@@ -74,19 +59,58 @@ def record(
         **features(model, data),
         "card": data.card,
         "data_version": fingerprint(data.identity()),  # results on two texts are two results
-        "encoder_fingerprint": encoder_print,
+        "encoder_fingerprint": left.encoder_fingerprint or start.fingerprint,
         "seed": cfg.seed,
         "versions": versions(),
         "git": git_state(Path(__file__).parent),
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
-    summary |= shown
-    finish_logger(trainer, {**summary, "mistakes": mistakes}, run.directory)
+    summary |= left.shown
+    finish_logger(trainer, {**summary, "mistakes": left.mistakes}, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
         if not cfg.keep_checkpoints:
             run.clear_checkpoints()
     return summary
+
+
+def spent(trainer: L.Trainer, model: LanguageModel, data: Any) -> dict[str, Any]:
+    """What training read and cost, of all ranks (so that each has to ask); of a pre-training also words of raw text."""
+    cost = kept(trainer, Cost).figures(trainer, model)
+    words = {"words": round(cost["passes"] * data.card["words"])} if data.task.kind == "pretraining" else {}
+    return cost | words
+
+
+@dataclass(frozen=True)
+class Left:
+    """What lies in a run's folder beside its record, in so far as the record tells of it."""
+
+    encoder_fingerprint: str | None = None
+    shown: dict[str, Any] = field(default_factory=dict)
+    mistakes: list = field(default_factory=list)
+
+
+def leave(
+    cfg: DictConfig,
+    run: Run,
+    start: Start,
+    trainer: L.Trainer,
+    model: LanguageModel,
+    data: Any,
+    results: Results,
+    cost: dict[str, Any],
+) -> Left:
+    """Write the encoder or the model, predictions, pictures; a trial leaves none."""
+    mark, mistakes = None, []
+    if data.task.kind == "pretraining":
+        mark = leave_encoder(cfg, run.directory, start, trainer, model, data, cost=cost)
+    elif cfg.tuning != TRIAL:
+        if data.task.trains:
+            model.save(run.directory / "model", data.tokenizer_file, start=start.words)
+        write_predictions(run.directory / "predictions", data, results)
+        mistakes = show_mistakes(run.directory, data, results) if data.task.kind == "span" else []
+    is_shown = data.task.kind in ("pretraining", WORD_VECTORS)
+    return Left(mark, show(run.directory, model, data, results) if is_shown else {}, mistakes)
 
 
 def kept(trainer: L.Trainer, kind: type[C]) -> C:

@@ -10,7 +10,7 @@ from typing import Any
 from datamodules.task import Refused, fingerprint
 from sweeps.files import read_record
 from sweeps.ladders import ceilings, ladder, ladder_of
-from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
+from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE, but_for_whole
 from sweeps.settings import leaves, without
 
 MOST_TOLD = 4  # settings in which rows of one name differ
@@ -98,7 +98,7 @@ def recipe_of(config: Mapping[str, Any]) -> str:
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """A run, or the pre-training inside it, without seeds, devices, places and the tokenizer's file."""
-    kept = {key: value for key, value in config.items() if key != "seed"}
+    kept = but_for_whole({key: value for key, value in config.items() if key != "seed"})
     dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES}
     kept |= {node: without(kept[node], *keys) for node, keys in dropped.items() if node in kept}
     if "tokenizer" in kept.get("text", {}):

@@ -25,7 +25,7 @@ from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
-ELSEWHERE += ("jobs", "prepare", "explain", "row", "shape", "trials_dir")
+ELSEWHERE += ("keep_fractions", "jobs", "prepare", "explain", "row", "shape", "trials_dir")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
@@ -66,6 +66,7 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
     kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])
     for node in (kept, kept["pretrain"]) if kept["pretrain"]["recipe"] else (kept,):
         strip_places(node)
+    kept["pretrain"] = but_for_whole(kept["pretrain"])
     return {**kept, "init_from": stands_for(kept["init_from"]), **world(resolved)}
 
 
@@ -77,6 +78,11 @@ def world(resolved: dict[str, Any]) -> dict[str, int]:
     from datamodules.miniature.lexicon import WORLD
 
     return {"world": WORLD}
+
+
+def but_for_whole(pretrain: dict[str, Any]) -> dict[str, Any]:
+    """A pre-training's settings; that all of it is taken goes without saying."""
+    return {key: value for key, value in pretrain.items() if key != "fraction" or value != 1}
 
 
 def own_text(data: dict[str, Any]) -> Any:

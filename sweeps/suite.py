@@ -12,9 +12,10 @@ from datamodules.glue_tasks import TASKS, GlueTask
 from datamodules.task import TRAIN, Refused
 from sweeps import glue_table
 from sweeps.environment import gpus_needed, rank_of, visible_gpus
+from sweeps.failures import report_failures
 from sweeps.files import read_record, write_json, write_text
 from sweeps.glue_table import Row
-from sweeps.jobs import Job, report_failures, run_jobs
+from sweeps.jobs import Job, run_jobs
 from sweeps.multirun import command_flags, composed
 
 GLUE = "datamodules.glue.Glue"

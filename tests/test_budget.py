@@ -11,7 +11,8 @@ import yaml
 from torch import nn
 
 from datamodules.corpora import divided
-from datamodules.loading import BatchLoader, Passes, Share
+from datamodules.loading import BatchLoader, Share
+from datamodules.passes import Passes
 from lightning_modules.callbacks import parameters_of
 from tests.commands import QUIET, command, launch, summary, the_run
 

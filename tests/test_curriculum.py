@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from datamodules.loading import BatchLoader, Curriculum, Share
+from datamodules.loading import BatchLoader, Share
+from datamodules.passes import Curriculum
 
 
 class Numbers:

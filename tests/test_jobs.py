@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from datamodules.task import Refused
-from sweeps import board, jobs
+from sweeps import board, jobs, lease
 from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
-from sweeps.jobs import ELSEWHERE, Job, report_failures, run_jobs
+from sweeps.failures import report_failures
+from sweeps.jobs import ELSEWHERE, Job, run_jobs
 
 SCRIPT = """
 import json, os, sys, time
@@ -352,8 +353,16 @@ def test_two_launchers_divide_the_jobs_by_claims(tmp_path: Path) -> None:
     for both in zip(*ended, strict=True):
         assert {outcome.status for outcome in both} <= {0, ELSEWHERE}
         assert 0 in {outcome.status for outcome in both}
-    assert ELSEWHERE in {outcome.status for outcome in (*ended[0], *ended[1])}
     assert list(tmp_path.glob("*.claim")) == []
+
+
+def test_what_another_launcher_holds_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LOST", 0.6)
+    todo = [replace(job(tmp_path, name), claim=tmp_path / f"{name}.claim") for name in "ab"]
+    with lease.claimed(lease.Lease(tmp_path / "a.claim")):
+        outcomes = run_jobs(todo, 1, tmp_path / "logs", "group")
+        assert [outcome.status for outcome in outcomes] == [ELSEWHERE, 0]
+    assert [outcome.status for outcome in run_jobs(todo, 1, tmp_path / "logs", "group")] == [0, 0]
 
 
 def by_hand(todo: list[Job], logs: Path) -> list[jobs.Outcome]:
@@ -361,15 +370,72 @@ def by_hand(todo: list[Job], logs: Path) -> list[jobs.Outcome]:
     logs.mkdir()
     with board.Board(len(todo)) as lines:
         pool = jobs.Pool(lines, 1, logs, logs, "group", [])
-        for number, one in enumerate(todo):
-            while not pool.has_room(one):
-                pool.collect()
-                time.sleep(0.02)
-            pool.begin(number, one)
-        while pool.running:
-            pool.collect()
-            time.sleep(0.02)
+        pool.work(todo)
     return [pool.outcomes[number] for number in range(len(todo))]
+
+
+LAUNCHER = """
+import sys
+from pathlib import Path
+from sweeps import jobs
+from sweeps.sentences import answering
+place = Path(sys.argv[1])
+jobs.PROGRAM = place / "program.py"
+todo = [
+    jobs.Job(name, (f"place={place / name}", f"sleep={seconds}"), place / name, claim=place / f"{name}.claim")
+    for name, seconds in (("a", 0), ("b", sys.argv[2]), ("c", 0))
+]
+with answering():
+    print(*(outcome.status for outcome in jobs.run_jobs(todo, 1, place / "logs", "group")))
+"""
+
+
+def launcher(tmp_path: Path, sleep: float) -> "subprocess.Popen[str]":
+    """A process that runs the jobs a, b, which takes so many seconds, and c."""
+    line = [sys.executable, "-c", LAUNCHER, str(tmp_path), str(sleep)]
+    variables = {**os.environ, "SIDE_BY_SIDE_LEASE_SECONDS": "1.5"}
+    house = Path(jobs.__file__).parents[1]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, cwd=house, env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_launcher_that_ends_early_loses_nothing_that_was_finished(tmp_path: Path, end: signal.Signals) -> None:
+    """It is stopped in the middle of b. The next one skips a, and takes b although a killed one has left its claim."""
+    with launcher(tmp_path, 60) as first:
+        began_b, until = tmp_path / "b" / "began", time.monotonic() + 60
+        while not (began_b.is_file() and began_b.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        first.send_signal(end)
+        said = first.communicate(timeout=30)[1] if end is signal.SIGINT else ""
+    assert "again goes on with what is left" in said or end is signal.SIGKILL
+    assert (tmp_path / "b.claim").exists() == (end is signal.SIGKILL)
+    with launcher(tmp_path, 0) as second:
+        out, _ = second.communicate(timeout=60)
+    assert out.split() == ["0", "0", "0"]
+    assert [(tmp_path / name / "count").read_text() for name in "abc"] == ["x"] * 3
+    assert list(tmp_path.glob("*.claim")) == []
+
+
+# ---- what jobs need of others ----------------------------------------------------------------------------------------
+
+
+def test_what_needs_a_job_that_failed_is_not_begun_and_all_else_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, lost = job(tmp_path, "made", "sleep=0.4"), job(tmp_path, "lost", "status=3", "say=woe")
+    todo = [made, lost, *(replace(job(tmp_path, name), needs=tmp_path / "lost") for name in "ab")]
+    todo.append(replace(job(tmp_path, "c"), needs=tmp_path / "made"))
+    done = replace(job(tmp_path, "d"), needs=tmp_path / "lost")  # it has finished before: it needs nothing
+    run_jobs([done], 1, tmp_path / "logs", "group")
+    outcomes = run_jobs([*todo, done], 2, tmp_path / "logs", "group")
+    assert [outcome.status for outcome in outcomes] == [0, 3, 3, 3, 0, 0]
+    assert not any((tmp_path / name).exists() for name in "ab")
+    assert not overlap(tmp_path, "made", "c")
+    assert report_failures(outcomes) == 3
+    said = capsys.readouterr().err
+    assert said.count("says woe") == 1
+    assert said.count("not begun, for lost failed") == 2
 
 
 def test_within_a_budget_only_whole_jobs_are_begun(tmp_path: Path) -> None:

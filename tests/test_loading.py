@@ -13,8 +13,9 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from datamodules.corpus_examples import CorpusExamples
-from datamodules.loading import BatchLoader, EvaluationLoader, Passes, Share, pick_workers
+from datamodules.loading import BatchLoader, EvaluationLoader, Share, pick_workers
 from datamodules.objectives import MaskedLanguageModel
+from datamodules.passes import Passes
 from datamodules.shards import TokenizedCorpus
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary

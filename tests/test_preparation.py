@@ -20,8 +20,9 @@ from datamodules import corpora, preparation, shards, wordpiece_training
 from datamodules.corpora import Layout, divided, held_out, sentences
 from datamodules.corpus import Corpus
 from datamodules.corpus_examples import CorpusExamples
-from datamodules.loading import BatchLoader, Passes, Share
+from datamodules.loading import BatchLoader, Share
 from datamodules.objectives import MaskedLanguageModel
+from datamodules.passes import Passes
 from datamodules.shards import Joined, Split, TokenizedCorpus
 from datamodules.task import Refused, fingerprint
 from datamodules.tokenization import WordPiece, save_tokenizer

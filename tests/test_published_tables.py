@@ -13,6 +13,7 @@ from sweeps.sweep_file import read as read_sweep
 
 TABLES = read()
 SWEEPS = ["elmo_layers", "elmo_placement", "elmo_layer_probe", "mlm_masking", "mlm_rate", "nsp", "bert_objective"]
+SWEEPS += ["bert_objective_steps"]
 SWEEPS += ["bert_size", "bert_ner_features", "gpt_auxiliary_lm", "gpt_pretraining", "gpt_layers_transferred"]
 SWEEPS += ["word2vec_training", "context", "generations", "generations_flops"]
 CLAIMS = [claim for table in TABLES.values() for claim in table.claims]
@@ -63,6 +64,7 @@ def test_numbers_of_the_papers() -> None:
         ("nsp", "no_nsp", "bert", "qnli", "accuracy", 84.9),
         ("nsp", "no_nsp_full_sentences", "roberta", "mnli", "accuracy", 84.7),
         ("bert_objective", "ltr_bilstm", "bert", "squad", "f1", 84.9),
+        ("bert_objective_steps", "ltr_0.4", "bert", "mnli", "accuracy", 81.7),
         ("bert_size", "24x1024x16", "bert", "mnli", "accuracy", 86.6),
         ("bert_ner_features", "concat4", "bert", "ner", "f1", 96.1),
         ("gpt_pretraining", "scratch", "gpt", "cola", "matthews", 18.9),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from datamodules.task import fingerprint
-from sweeps.ahead import alone, different, jobs_ahead, settings_of
+from datamodules.task import Refused, fingerprint
+from sweeps.ahead import after, alone, different, jobs_ahead, settings_of
 from sweeps.encoders import planned_facts, pretraining_of
 from sweeps.estimate import GUESSES, Cost, estimate
 from sweeps.jobs import Job
-from sweeps.launch import Plan, Told, composing, main, point
+from sweeps.launch import Plan, Told, composing, divided, launch, main, point
 from sweeps.sweep_file import Sweep, choices, read
 from tests.commands import command, summary
 from tests.conftest import ROOT
@@ -26,7 +27,7 @@ SWEEPS = {path.stem: read(path) for path in FILES if path.stem != "published"}
 SCALES = ["miniature", "small", "day", "paper"]
 MOST = 40  # points
 # Keys whose values make another encoder; of rows, what they change.
-OF_PRETRAINING = ("text.", "shape", "row")
+OF_PRETRAINING = ("text.", "shape", "row", "pretrain.fraction")
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def heading(path: Path) -> str:
 
 def test_the_sweeps_are_those_of_the_papers_tables() -> None:
     wanted = "elmo_layers elmo_placement elmo_layer_probe mlm_masking mlm_rate nsp bert_objective bert_size "
+    wanted += "bert_objective_steps "
     wanted += "bert_ner_features gpt_auxiliary_lm gpt_pretraining gpt_layers_transferred word2vec_training context"
     assert set(wanted.split()) <= set(SWEEPS)
 
@@ -142,8 +144,12 @@ def test_points_that_share_an_encoder_have_it_made_once_and_by_the_fingerprint_t
     layers = ("transfer.layers=last", "transfer.layers=mix/1")
     points = [point((*one, more)) for one in told for more in layers]
     assert len(different(points)) == 2
-    jobs = jobs_ahead(points, gpus=[])
+    ahead = jobs_ahead(points, gpus=[])
+    jobs = [*ahead.values()]
     assert len(jobs) == 2
+    some = Job("point", (), Path("point"))
+    assert [after(some, cfg, ahead).needs for cfg in points] == [jobs[number].directory for number in (0, 0, 1, 1)]
+    assert after(some, points[0], {}) == some, "its encoder is there"
     for number, job in enumerate(jobs):
         cfg = points[2 * number]
         HydraConfig.instance().set_config(cfg)
@@ -156,8 +162,60 @@ def test_points_that_share_an_encoder_have_it_made_once_and_by_the_fingerprint_t
 @pytest.mark.usefixtures("opened")
 def test_a_pre_training_has_all_gpus_and_a_point_its_own() -> None:
     cfg = point(("experiment=elmo_layers", "trainer.devices=1"))
-    (job,) = jobs_ahead([cfg], gpus=["0", "1", "2", "3"])
+    (job,) = jobs_ahead([cfg], gpus=["0", "1", "2", "3"]).values()
     assert job.devices == 4
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "jobs", "shared"),
+    [
+        (0, ["auto", "auto"], None, (1, [0, 0])),
+        (0, ["auto", "auto"], 3, (3, [0, 0])),
+        (8, ["auto", "auto"], None, (8, [1, 1])),
+        (8, [2, "auto"], None, (4, [2, 1])),
+        (8, [3, 3], None, (2, [3, 3])),
+        (8, [-1, -1], None, (1, [8, 8])),
+        (8, ["auto", "auto"], 1, (1, [8, 8])),
+        (8, [1, 2], 4, (4, [1, 2])),
+    ],
+)
+def test_without_jobs_there_is_a_point_on_each_gpu(gpus: int, devices: list, jobs: int | None, shared: tuple) -> None:
+    assert divided([str(number) for number in range(gpus)], devices, jobs) == shared
+
+
+def test_more_gpus_than_there_are_refused() -> None:
+    with pytest.raises(Refused, match="needs 16 GPUs, and there are 8"):
+        divided([str(number) for number in range(8)], [16], None)
+    with pytest.raises(Refused, match="jobs may be up to 1"):
+        divided(["0", "1"], ["auto"], 2)
+
+
+# What the points' processes are here: those that pre-train an encoder of seed 1 fail.
+FAILING = """
+import sys
+words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+makes = "encoders/" in words.get("hydra.run.dir", "")
+open("begun", "a").write(f"{'encoder' if makes else 'point'} {words.get('seed', words.get('pretrain.seed', '0'))}\\n")
+if makes and words.get("seed") == "1":
+    sys.exit("out of memory")
+"""
+
+
+def test_a_pre_training_that_failed_is_not_tried_again_by_its_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("program.py").write_text(FAILING)
+    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    sweep = replace(
+        SWEEPS["elmo_placement"],
+        parameters={"pretrain.seed": {"values": [0, 1]}, "transfer.plug": {"values": ["[input]", "[output]"]}},
+    )
+    assert launch(sweep, Told.of(["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu"]), tmp_path / "x") == 1
+    assert Path("begun").read_text().splitlines() == ["encoder 0", "encoder 1", "point 0", "point 0"]
+    said = capsys.readouterr().err
+    assert said.count("out of memory") == 1
+    assert said.count("not begun, for encoder") == 2
 
 
 @pytest.mark.usefixtures("opened")
