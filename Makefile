@@ -27,8 +27,8 @@ check: .venv/dev.stamp ## lint, format and types
 test: .venv/dev.stamp ## the fast tests, a process a core
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not gpu"
 
-slow: .venv/dev.stamp ## the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: no test is marked slow
+slow: .venv/dev.stamp ## the tests that take minutes, a process a core
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: no test is marked slow
 
 format: .venv/dev.stamp ## mend what ruff can mend
 	$(BIN)/ruff check --fix

@@ -28,6 +28,7 @@ from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.stopping import heeding, recording_stops
 from sweeps.suite import is_suite, run_suite
+from sweeps.tuning_space import TRIAL
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 OmegaConf.register_new_resolver("usual_logger", usual_logger)
@@ -70,13 +71,14 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
-    from sweeps.fractions import kept_on_the_way
+    from sweeps.fractions import asked_for
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import begin_logs, make_loggers
-    from sweeps.progress import asked_for
     from sweeps.record import record
+    from sweeps.tuning import tuned
 
+    cfg, tuning = tuned(cfg)
     start = begin(cfg)
     L.seed_everything(cfg.seed, verbose=False)
 
@@ -88,7 +90,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     model.attach(data.task, transfer_of(cfg, data))
 
     loggers = make_loggers(cfg, run)
-    more = [*asked_for(), *kept_on_the_way(cfg, run.directory, start, data)]
+    more = asked_for(cfg, run.directory, start, data)
     trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, more)
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     give_words(cfg, model, data, say)
@@ -98,7 +100,8 @@ def execute(cfg: DictConfig, run: Run) -> None:
         say(f"continues from {run.last}" if run.last else "begins anew: there is no checkpoint to continue from")
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
-    summary = record(cfg, run, start, trainer, model, data, evaluate(trainer, model, data))
+    results = evaluate(trainer, model, data, tests=cfg.tuning != TRIAL)
+    summary = record(cfg, run, start, trainer, model, data, results, tuning)
     say(f"\n{closing_words(summary, run.directory)}")
 
 

@@ -232,7 +232,7 @@ class Corpus(TextDataModule):
             second = self.train_loader(self.to_train(examples.groups, self.long_length), large, ordered)
             return Curriculum(first, second, round(total * (1 - self.long_share)), total)
         share = len(examples.corpus.tokens) / self.card["tokens"]  # of the group that has been planned
-        return Passes(first, round(first.num_steps / share)) if large else first
+        return Passes(first, round(first.num_steps / share), len(examples.groups)) if large else first
 
     def val_dataloader(self) -> EvaluationLoader:
         return self.eval_loader(self.val_examples)

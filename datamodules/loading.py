@@ -92,6 +92,11 @@ class BatchLoader:
         self.divide()
         self.epoch, self.position = -1, 0
 
+    @property
+    def passes(self) -> float:
+        """How often all examples have been read."""
+        return self.epoch + (self.position / len(self) if self.position else 1)
+
     def divide(self) -> None:
         """Into steps: the epoch that has begun."""
         self.size = len(self.examples)
@@ -155,13 +160,20 @@ class Passes:
 
     Args:
         steps: about as many as a pass over the corpus takes.
+        groups: of the corpus.
     """
 
-    def __init__(self, loader: BatchLoader, steps: int) -> None:
+    def __init__(self, loader: BatchLoader, steps: int, groups: int) -> None:
         self.loader, self.length, self.position = loader, steps * loader.share.micro, 0
+        self.groups = groups
 
     def __len__(self) -> int:
         return self.length
+
+    @property
+    def passes(self) -> float:
+        """How often all groups have been read, as far as they are of one size."""
+        return self.loader.passes / self.groups
 
     def __iter__(self) -> Iterator[dict]:
         for place, batch in zip(
@@ -195,6 +207,11 @@ class Curriculum:
 
     def __len__(self) -> int:
         return self.total
+
+    @property
+    def passes(self) -> float:
+        """Of both loaders, which read the same text."""
+        return self.first.passes + self.second.passes
 
     def __iter__(self) -> Iterator[dict]:
         while self.position < self.total:

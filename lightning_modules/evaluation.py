@@ -1,5 +1,6 @@
 """Evaluating what was trained: metrics, per-example answers, predictions for unlabelled text."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from lightning_modules.callbacks import Convergence
 from lightning_modules.head import judge_of
 from lightning_modules.metrics import task_metrics
 from lightning_modules.word_vectors import judge
+
+SELECTION = "selection/score"  # of the epoch that is evaluated, in percent
 
 
 def gather(rows: list) -> list:
@@ -49,11 +52,12 @@ class Results:
     collapsed: bool = False
 
 
-def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
+def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any, tests: bool = True) -> Results:
     """A task's best (or last) epoch on its test sets, a pre-training on held-out text; or what is asked of it.
 
     Args:
         data: a datamodules.base.TextDataModule.
+        tests: False: a task's selection set alone is looked at.
     """
     metrics = read_metrics(trainer)
     if model.task.kind == "pretraining":
@@ -65,13 +69,15 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any) -> Results:
     assert isinstance(keeper, ModelCheckpoint)
     best = keeper.best_model_path if data.checkpoint == "best" else ""
     if best and keeper.best_model_score is not None:
-        metrics["selection/score"] = float(keeper.best_model_score)
+        metrics[SELECTION] = float(keeper.best_model_score)
     if model.task.kind == "threshold":
         trainer.validate(model, datamodule=data, verbose=False)
         model.threshold, found = best_threshold(model.task, gather(model.answers["val"]), model.threshold)
-        metrics |= {"selection/score": found, "selection/threshold": model.threshold}
+        metrics |= {SELECTION: found, "selection/threshold": model.threshold}
     settled = model.task.may_lack  # the threshold: on that epoch, which has been loaded for it
     metrics |= settle(trainer, model, data, best) if settled else {}
+    if not tests:
+        return Results({SELECTION: metrics.get("val/score", math.nan), **metrics}, {}, {}, "best" if best else "last")
     path = None if settled else best or None
     trainer.test(model, datamodule=data, ckpt_path=path, weights_only=True, verbose=False)
     metrics |= read_metrics(trainer)

@@ -50,6 +50,7 @@ class Start:
         tokenizer: its settings, as far as the origin tells them.
         fingerprint: the encoder's, where it has one.
         instead: the chosen model yaml's size, where the origin has another, which counts; else empty.
+        cost: what its pre-training read and cost (`callbacks.Cost`, words of raw text); empty where nobody knows.
     """
 
     words: str
@@ -59,6 +60,7 @@ class Start:
     tokenizer: dict = field(default_factory=dict)
     fingerprint: str | None = None
     instead: dict = field(default_factory=dict)
+    cost: dict = field(default_factory=dict)
 
     @property
     def size(self) -> str:
@@ -165,7 +167,8 @@ def from_encoder(folder: Path, target: str) -> Start:
     tensors = encoder_io.read_tensors(folder)
     kept = {k: v for k, v in settings.items() if k not in NO_SHAPE}
     shape = {k: v for k, v in kept.items() if k not in ("dropout", "attention_dropout", "init")}
-    return Start(f"encoder {folder} (fingerprint {mark})", shape, tensors, folder, described["text"]["tokenizer"], mark)
+    words, cost = f"encoder {folder} (fingerprint {mark})", described.get("cost", {})
+    return Start(words, shape, tensors, folder, described["text"]["tokenizer"], mark, cost=cost)
 
 
 def from_transformers(folder: Path, words: str, target: str) -> Start:

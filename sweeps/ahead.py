@@ -17,13 +17,15 @@ from sweeps.environment import gpus_needed
 from sweeps.jobs import Job
 from sweeps.pretraining import command_line
 from sweeps.settings import quoted, without
+from sweeps.tuning_space import Space
 
 
 def different(configurations: Iterable[DictConfig]) -> list[DictConfig]:
     """One point for each different pre-training, in their order; no text is looked at, so that no network is needed."""
     found: dict[str, DictConfig] = {}
     for cfg in configurations:
-        if cfg.pretrain.recipe:
+        space = Space.of(cfg)
+        if cfg.pretrain.recipe and not (space and space.is_of_pretraining):  # else only a point's trials will tell
             found.setdefault(settings_of(cfg), cfg)
     return list(found.values())
 

@@ -1,6 +1,6 @@
 """Encoders, fine-tunings and examples drawn anew with replacement (MultiBERTs: Sellam et al. 2022, section 4).
 
-It shows how far a difference moves with all three together. It decides nothing: see `sweeps.statistics`.
+No page uses it: `sweeps.statistics` says how much too narrow its intervals are, and the tests count that.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from datamodules.task import GENERATED, Refused, one_of, real, whole
+from sweeps.tuning_space import Space
 
 FOLLOWERS = {  # two sides, one owner
     "text.tokenizer.vocab_size": "model.vocab_size",
@@ -33,9 +34,11 @@ def check_switches(cfg: DictConfig) -> None:
     computes = not (cfg.prepare or cfg.explain)  # these are for a machine without the devices, too
     check_trainer("trainer", cfg.trainer, computes)
     check_data("data", cfg.data)
-    if cfg.pretrain.recipe == "scale" and cfg.scale is None:
+    Space.of(cfg)
+    if cfg.pretrain.recipe in ("scale", "passes") and cfg.scale is None:
         raise Refused(
-            "pretrain=scale needs a scale: scale (or the variable SCALE) may be miniature, small, day, paper."
+            f"pretrain={cfg.pretrain.recipe} needs a scale: scale (or the variable SCALE) may be miniature, small, "
+            f"day, paper."
         )
     if cfg.pretrain.recipe:
         whole("pretrain.seed", cfg.pretrain.seed, 0)

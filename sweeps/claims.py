@@ -5,7 +5,7 @@ other levels, and the difference may still be there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -81,6 +81,7 @@ class Published:
         papers: short name -> paper and table.
         reference: the row that the others are compared with.
         replicate: what is drawn anew, "pretrain.seed" (an encoder) or "seed" (a training on the task).
+        differs: by paper, what of its set-up ours does not have.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Published:
     replicate: str
     values: tuple[Value, ...] = ()
     claims: tuple[Claim, ...] = ()
+    differs: Mapping[str, str] = field(default_factory=dict)
 
     def row_of(self, point: Mapping[str, Any]) -> Row | None:
         """The row to which a point belongs; None: it is none of the table's."""

@@ -37,7 +37,7 @@ def soon(curve: dict[str, Any]) -> list[str]:
 def score(summary: dict[str, Any], trained: bool) -> list[str]:
     """A transfer's headline, how its epoch was chosen, and what of it is known before any model has run."""
     epoch = f", {summary['checkpoint']} epoch" if trained else ""
-    lines = [f"{result(summary['headline'])}  ({summary['selection']}{epoch})"]
+    lines = [f"{result(summary['headline'])}  ({summary['selection']}{epoch})", *chosen(summary)]
     if summary["collapsed"]:
         lines.append("COLLAPSED: every example got the same label")
     has_words = any(name.startswith(WORDS) for name in summary["metrics"])  # all of which are always asked
@@ -45,6 +45,14 @@ def score(summary: dict[str, Any], trained: bool) -> list[str]:
         lines.append("scored on a part of the test set only (trainer.limit_test_batches)")
     is_probed = any(name.startswith("test_probes/") for name in summary["metrics"])
     return lines + (probe_table(summary) if is_probed else ladders(summary))
+
+
+def chosen(summary: dict[str, Any]) -> list[str]:
+    """Which of the values that were tried the selection set preferred."""
+    if "tuning" not in summary:
+        return []
+    told = ", ".join(f"{key}={value}" for key, value in summary["tuning"]["chosen"].items())
+    return [f"chosen in {len(summary['tuning']['trials'])} trials on the selection set: {told}"]
 
 
 def closing_words(summary: dict[str, Any], directory: Path) -> str:

@@ -173,8 +173,9 @@ class Comparison:
         return judge_all([self.case(claim) for claim in self.published.claims]) if self.published else []
 
     def case(self, claim: Claim) -> Case:
-        """A claim with the scores that it is about."""
-        setting = next((s for s in self.settings if (s.task, s.metric) == (claim.task, claim.metric)), None)
+        """A claim with the scores that it is about: of several texts those on which its rows have most runs."""
+        there = [s for s in self.settings if (s.task, s.metric) == (claim.task, claim.metric)]
+        setting = max(there, key=lambda s: sum(len(self.groups[row, s].results) for row in claim.rows), default=None)
         sides = [self.groups[row, setting] for row in claim.rows] if setting else []
         results = [result for side in sides for result in side.results]
         world = next((result.world for result in results if result.world), None)
@@ -191,6 +192,8 @@ class Comparison:
         )
 
     def differs(self, claim: Claim) -> bool:
-        """Whether the papers' numbers behind a claim are of another set-up."""
-        told = self.published.values if self.published else ()
-        return any(one.differs for one in told if one.paper == claim.paper and one.row in claim.rows)
+        """Whether the paper's numbers behind a claim, printed or not, are of another set-up."""
+        if self.published is None:
+            return False
+        behind = (one for one in self.published.values if one.paper == claim.paper and one.row in claim.rows)
+        return claim.paper in self.published.differs or any(one.differs for one in behind)

@@ -4,7 +4,7 @@ import math
 
 from sweeps.claims import Claim
 from sweeps.power import POWER, needed, power
-from sweeps.statistics import LEVEL, NONE, Interval
+from sweeps.statistics import LEVEL, NONE, Interval, equivalence
 
 
 def measured(claim: Claim, interval: Interval) -> str:
@@ -58,12 +58,16 @@ def against(claim: Claim, same_setup: bool) -> str:
 def open_question(claim: Claim, interval: Interval, mixed: bool) -> str:
     """Why a test did not decide, and what would."""
     if mixed:
+        least = "six pairs for a direction" if claim.margin is None else "five pairs for equivalence"
         return (
-            "Some of a row's runs collapsed to one label and some did not: with scores of two kinds, "
-            "fewer than six pairs show no direction."
+            "Runs of a row collapsed to one label, so that its scores may be of two kinds: a test by sign flips has to "
+            f"agree, and takes at least {least} ({interval.count} now)."
         )
+    alone = "among all the claims of this table that is no surprise (Holm)."
     if claim.margin is None and interval.p <= LEVEL:
-        return "By itself the interval excludes 0; among all the claims of this table that is no surprise (Holm)."
+        return f"By itself the interval excludes 0; {alone}"
+    if claim.margin is not None and equivalence(interval, claim.margin) <= LEVEL:
+        return f"By itself the difference is within {claim.margin:g}; {alone}"
     size = claim.published or interval.difference
     asked = (
         f"a difference of {abs(size):.1f}"

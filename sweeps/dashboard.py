@@ -12,6 +12,7 @@ It reads the records of runs in outputs/ and writes outputs/dashboard/index.html
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -50,7 +51,8 @@ def main(words: Sequence[str]) -> None:
     if told.from_wandb:
         told.runs = fetch(told.from_wandb, told.runs)
     folder = told.out or told.runs / "dashboard"
-    links = Links(folder, [told.runs.parent / "encoders", told.runs])
+    encoders = Path(os.environ.get("SIDE_BY_SIDE_ENCODERS") or told.runs.parent / "encoders")  # as conf/config.yaml
+    links = Links(folder, [encoders, told.runs])
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
     pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
@@ -90,11 +92,7 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
         raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")
-    scales: dict[str | None, list[Path]] = {}
-    results = found.of_folders(map(Path, names))
-    for result in results.results:
-        scales.setdefault(result.scale, []).append(result.folder)
-    return [grouping.of_runs(scale, found.of_folders(folders)) for scale, folders in scales.items()]
+    return [grouping.of_runs(scale, one) for scale, one in found.of_folders(map(Path, names)).items()]
 
 
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:

@@ -40,7 +40,7 @@ GUESSES = {
 
 
 def taken(directory: Path) -> Cost:
-    """By a finished run."""
+    """By a finished run; its seconds are those of training, without start and evaluation."""
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     return Cost(float(read_record(directory)["cost"]["seconds"]), size)
 
@@ -58,7 +58,7 @@ def estimate(points: Sequence[Job], encoders: int, scale: str | None) -> str:
         return ""
     if done:
         mean = Cost(sum(one.seconds for one in done) / len(done), sum(one.size for one in done) / len(done))
-        return f"left, by those that are done: {mean * left}"
+        return f"left, by those that are done: {mean * left}; starts and evaluations come on top"
     if scale not in GUESSES:
         return ""
     encoder, point = GUESSES[scale]

@@ -16,6 +16,8 @@ from datamodules.task import Refused, fingerprint
 from sweeps.results import BROKEN, Point, Result, read
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
+NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -55,6 +57,7 @@ def scale_in(file: Path) -> str | None:
 def deciding(words: Iterable[str]) -> frozenset[str]:
     """Overrides, less the scale, which is told apart, and those that say where and on what a run is computed."""
     places = {"scale", *ELSEWHERE, *(f"trainer.{key}" for key in DEVICES), *(f"data.{key}" for key in WORKPLACE)}
+    places -= {*NAMES}
     return frozenset(word for word in words if not {(key := word.partition("=")[0]), key.partition(".")[0]} & places)
 
 
@@ -121,24 +124,27 @@ def chosen(ours: Sequence[Result]) -> tuple[Result | None, list[str]]:
     return one, [f"run more than once: {one.name} counts, {others} is left out"] if others else []
 
 
-def of_folders(folders: Iterable[Path]) -> Found:
-    """Any runs; two of one experiment are named.
+def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
+    """Any runs, by scale; two of one experiment are named.
 
     Raises:
         Refused: for a folder that is none of a run.
     """
-    results, notes, seen = [], [], {}
+    results: dict[str | None, list[Result]] = defaultdict(list)
+    notes: dict[str | None, list[str]] = defaultdict(list)
+    seen: dict[str, str] = {}
     for folder in folders:
         if not folder.is_dir():
             raise Refused(f"{folder} is no folder of a run: it may be a sweep's file, all, or folders as outputs/*.")
         result = read(folder)
+        scale = result.scale if result.finished else scale_in(folder / ".hydra/config.yaml")
         mark = fingerprint({"config": result.config, "data": result.version}) if result.finished else str(folder)
         if mark in seen:
-            notes.append(f"run more than once: {seen[mark]} counts, {result.name} is left out")
+            notes[scale].append(f"run more than once: {seen[mark]} counts, {result.name} is left out")
             continue
         seen[mark] = result.name
-        results.append(result)
-    return Found(results, (), [*notes, *remarks(results)])
+        results[scale].append(result)
+    return {scale: Found(own, (), [*notes[scale], *remarks(own)]) for scale, own in results.items()}
 
 
 def remarks(results: Sequence[Result]) -> list[str]:

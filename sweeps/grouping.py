@@ -9,7 +9,7 @@ from sweeps.comparison import SEEDS, Comparison, Group, Setting
 from sweeps.found import Found
 from sweeps.published import Published
 from sweeps.results import FAILED, RUNNING, Point, Result
-from sweeps.rows import particulars, settings_of
+from sweeps.rows import particulars, recipe_of, settings_of
 from sweeps.runs import ELSEWHERE
 from sweeps.settings import leaves
 
@@ -63,8 +63,7 @@ def comparable(result: Result) -> dict[str, Any]:
 
 def start(result: Result) -> str:
     """Model and start, in words."""
-    recipe = result.config.get("pretrain", {}).get("recipe")
-    return f"{result.record['model']} from {f'pretrain={recipe}' if recipe else result.record.get('start', 'scratch')}"
+    return f"{result.record['model']} from {recipe_of(result.config) or result.record.get('start', 'scratch')}"
 
 
 def axes(points: Sequence[Point]) -> list[str]:

@@ -21,6 +21,7 @@ from datamodules.task import Refused
 from sweeps.environment import under_agent
 from sweeps.runs import Run
 from sweeps.sentences import first_line
+from sweeps.tuning_space import TRIAL
 
 
 class History(Logger):
@@ -101,10 +102,11 @@ def about(cfg: DictConfig) -> dict[str, Any]:
     """A W&B run's name, job type and tags; tags of the user's own stay."""
     choices = HydraConfig.get().runtime.choices
     words = [choices["data"], *([cfg.data.task] if cfg.data.get("task") else [])]
+    kind = "pretrain" if "objective" in cfg.data else TRIAL if cfg.tuning == TRIAL else "transfer"
     own = [tag for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag]
     return {
         "name": f"{choices['model']}-{'/'.join(words)}-s{cfg.seed}",
-        "job_type": "pretrain" if "objective" in cfg.data else "transfer",
+        "job_type": kind,
         "tags": [*tags(cfg), *own],
     }
 

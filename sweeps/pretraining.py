@@ -4,7 +4,6 @@ Same settings, same fingerprint, same encoder: if `encoders/<fingerprint>/` is w
 of all that need it pre-trains it, as a job of its own, and the others wait.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
-from sweeps.board import tell
 from sweeps.checks import check_followers
 from sweeps.encoders import find_encoder, part_of, planned_facts, pretraining_of
-from sweeps.environment import HELD, gpus_needed, rank_of, visible_gpus
+from sweeps.environment import gpus_needed, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.jobs import Job, run_jobs
-from sweeps.lease import LOST, Claim, Lease, beating
+from sweeps.jobs import Job
+from sweeps.lease import Claim, Lease
 from sweeps.multirun import command_flags, composed
+from sweeps.once import Work, run_held, see_to
 from sweeps.settings import leaves, quoted
-
-POLL = 1.0  # seconds between two looks at somebody else's pre-training
 
 
 def command_line(cfg: DictConfig) -> list[str]:
@@ -74,21 +71,17 @@ def pretrained(cfg: DictConfig) -> Path:
         told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
         raise Refused(f"{told}: a transfer starts from one of them; init_from may be null, or scratch for a control.")
     mark, folder = fingerprint(planned_facts(pretraining_of(cfg))), Path(cfg.encoders_dir)
-    lease, told, seen = Lease(folder / f"{mark}.lease"), "", time.monotonic()
-    while (found := find_encoder(mark, folder)) is None:
-        if not rank_of() and (claim := lease.take()) is not None:  # rank 0, or no rank at all
-            pretrain(cfg, folder / mark, lease, claim)
-            continue
-        holder = lease.read()
-        if holder is not None:
-            seen = time.monotonic()
-            if str(holder) != told:
-                told = str(holder)
-                print(f"waits for {folder / mark}, which is being pre-trained by {told}", flush=True)
-            tell(0.0, "waits for its encoder")
-        elif rank_of() and time.monotonic() - seen > LOST:
-            raise Refused(f"pretrain={cfg.pretrain.recipe}: the process that was to pre-train has given up.")
-        time.sleep(POLL)
+    lease, place = Lease(folder / f"{mark}.lease"), folder / mark
+    work = Work(
+        str(place),
+        "pre-trained",
+        lease,
+        lambda: find_encoder(mark, folder) is not None,
+        lambda claim: pretrain(cfg, place, lease, claim),
+    )
+    see_to([work], f"pretrain={cfg.pretrain.recipe}")
+    found = find_encoder(mark, folder)
+    assert found is not None
     return part_of(found, cfg.pretrain.fraction)
 
 
@@ -100,20 +93,13 @@ def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:
     """
     print(f"pre-trains {place} first", flush=True)
     settings = cfg.pretrain.trainer
-    try:
-        gpus = visible_gpus(str(settings.accelerator))
-        overrides = (*command_flags(HydraConfig.get()), *command_line(cfg), f"hydra.run.dir={quoted(str(place))}")
-        held = {HELD: f"{lease.path}:{claim.token}"}
-        needed = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
-        with beating(lease, claim.token) as lost:
-            (outcome,) = run_jobs(
-                [Job(place.name, overrides, place, needed, environment=held)], 1, place / "logs", "pretrain", gpus
-            )
-        if lost.is_set():
-            return
-        if report_failures([outcome]):
-            raise Refused(f"pretrain={cfg.pretrain.recipe} failed: {outcome.log} says why.")
-        if find_encoder(place.name, place.parent) is None:
-            raise Refused(f"{place} has a record but no such encoder: remove the folder, and it is pre-trained again.")
-    finally:
-        lease.release(claim.token)
+    gpus = visible_gpus(str(settings.accelerator))
+    overrides = (*command_flags(HydraConfig.get()), *command_line(cfg), f"hydra.run.dir={quoted(str(place))}")
+    needed = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
+    outcome = run_held(Job(place.name, overrides, place, needed), lease, claim, "pretrain", gpus)
+    if outcome is None:
+        return
+    if report_failures([outcome]):
+        raise Refused(f"pretrain={cfg.pretrain.recipe} failed: {outcome.log} says why.")
+    if find_encoder(place.name, place.parent) is None:
+        raise Refused(f"{place} has a record but no such encoder: remove the folder, and it is pre-trained again.")

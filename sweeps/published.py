@@ -72,6 +72,8 @@ class Reader:
             mapping(f"{self.place}.rows", self.node["rows"]),
             mapping(f"{self.place}.papers", self.node["papers"]),
         )
+        for paper in self.differs:
+            one_of(f"a key of {self.place}.differs", paper, papers)
         values = tuple(self.value(i, told, rows, papers) for i, told in enumerate(self.node.get("values") or ()))
         claims = tuple(
             self.claim(i, told, rows, papers, values) for i, told in enumerate(self.node.get("claims") or ())
@@ -88,7 +90,13 @@ class Reader:
             replicate=one_of(f"{self.place}.replicate", self.node["replicate"], REPLICATES),
             values=values,
             claims=claims,
+            differs=self.differs,
         )
+
+    @property
+    def differs(self) -> Mapping[str, str]:
+        """By paper, what of its set-up ours does not have."""
+        return mapping(f"{self.place}.differs", self.node["differs"]) if "differs" in self.node else {}
 
     def value(self, i: int, told: Any, rows: Mapping[str, Any], papers: Mapping[str, Any]) -> Value:
         """One printed number."""
@@ -98,8 +106,7 @@ class Reader:
         one_of(f"{place}.paper", told["paper"], papers)
         one_of(f"{place}.split", told["split"], SPLITS)
         real(f"{place}.value", told["value"], "a number", lambda number: True)
-        differs = mapping(f"{self.place}.differs", self.node.get("differs") or {"": ""}).get(told["paper"], "")
-        return Value(**{"differs": differs, **told})
+        return Value(**{"differs": self.differs.get(told["paper"], ""), **told})
 
     def claim(
         self, i: int, told: Any, rows: Mapping[str, Any], papers: Mapping[str, Any], values: Sequence[Value]

@@ -12,7 +12,7 @@ from datamodules.labelled import LabelledData
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
 from lightning_modules.callbacks import Convergence, Cost
-from lightning_modules.evaluation import Results
+from lightning_modules.evaluation import SELECTION, Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.code import git_state, versions
@@ -22,20 +22,35 @@ from sweeps.fractions import leave_encoder
 from sweeps.mistakes import show_mistakes
 from sweeps.runs import Run
 from sweeps.showing import show, show_online
+from sweeps.tuning_space import TRIAL
 from sweeps.word_tables import likeness
 
 C = TypeVar("C", bound=Callback)
 
 
 def record(
-    cfg: DictConfig, run: Run, start: Start, trainer: L.Trainer, model: LanguageModel, data: Any, results: Results
+    cfg: DictConfig,
+    run: Run,
+    start: Start,
+    trainer: L.Trainer,
+    model: LanguageModel,
+    data: Any,
+    results: Results,
+    tuning: dict[str, Any],
 ) -> dict:
-    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
+    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole.
+
+    Args:
+        tuning: what was tried before, and chosen; empty where nothing was.
+    """
     encoder_print, shown, mistakes = start.fingerprint, {}, []
+    cost = kept(trainer, Cost).figures(trainer, model)  # on every rank
+    if data.task.kind == "pretraining":
+        cost |= {"words": round(cost["passes"] * data.card["words"])}
     if trainer.is_global_zero:
         if data.task.kind == "pretraining":
-            encoder_print = leave_encoder(cfg, run.directory, start, trainer, model, data)
-        else:
+            encoder_print = leave_encoder(cfg, run.directory, start, trainer, model, data, cost=cost)
+        elif cfg.tuning != TRIAL:
             if data.task.trains:
                 model.save(run.directory / "model", data.tokenizer_file, start=start.words)
             write_predictions(run.directory / "predictions", data, results)
@@ -47,9 +62,11 @@ def record(
         "name": run.name,
         **identify(cfg, data, start),
         "start": start.words,
-        **headline(data, results),
+        **headline(cfg, data, results),
         "metrics": results.metrics,
-        "cost": kept(trainer, Cost).figures(trainer, model),
+        **tuning,
+        "cost": cost,
+        **({"pretraining": start.cost} if start.cost else {}),
         **convergence(trainer),
         **features(model, data),
         "card": data.card,
@@ -103,8 +120,10 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     return {"model": model, "data": name, "source": str(cfg.data.source)}
 
 
-def headline(data: Any, results: Results) -> dict[str, Any]:
+def headline(cfg: DictConfig, data: Any, results: Results) -> dict[str, Any]:
     """The one number of a transfer, how its epoch was chosen, and whether the run collapsed."""
+    if cfg.tuning == TRIAL:  # of the selection set, and so of no comparison
+        return {"headline": {"name": data.task.headline, "value": results.metrics[SELECTION]}}
     if data.task.kind == "pretraining":  # the objective's first loss
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}

@@ -1,7 +1,7 @@
 """Finished runs as the rows of a comparison: which runs belong together, and what is drawn anew in each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -50,7 +50,7 @@ def read_records(folders: Iterable[str]) -> list[dict]:
         Refused: when there is none.
     """
     records = [read_record(Path(folder)) for folder in folders if (Path(folder) / "summary.json").is_file()]
-    records = [record for record in records if "selection" in record and record["status"] == "finished"]
+    records = [record for record in records if "selection" in record]  # a run that was stopped has none
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")
     return records
@@ -77,17 +77,23 @@ def rows_of(records: Sequence[dict]) -> list[Row]:
 def row_key(record: dict) -> tuple[str, str, dict[str, Any]]:
     """What makes runs one row: the data, the start in words, and all settings but seeds and places."""
     config = {key: value for key, value in record["config"].items() if key not in ("seed", *ELSEWHERE)}
-    recipe = config.get("pretrain", {}).get("recipe")
-    if recipe:  # the encoder is what the recipe makes, with whatever seed
+    if origin := recipe_of(config):  # the encoder is what the recipe makes, with whatever seed
         config = settings_of(config) | {"pretrain": settings_of(config["pretrain"])}
-        is_control = record["config"].get("init_from") == "scratch"
-        origin = f"scratch, with the vocabulary of pretrain={recipe}" if is_control else f"pretrain={recipe}"
     else:
         config = settings_of(config) | {"pretrain": None}
         origin = record["start"] if record["start"] == "scratch" else record["encoder_fingerprint"] or record["start"]
     chosen = record["config"].get("text", {}).get("tokenizer", {}).get("file")  # from scratch; else it is the origin's
     config |= {"init_from": None, "text.tokenizer given": origin == "scratch" and chosen is not None}
     return record["data"], f"{record['model']} from {origin}, {record['selection']}", config
+
+
+def recipe_of(config: Mapping[str, Any]) -> str:
+    """The start of a run that has a pre-training of its own, in words; empty for any other."""
+    recipe = config.get("pretrain", {}).get("recipe")
+    if not recipe:
+        return ""
+    is_control = config.get("init_from") == "scratch"
+    return f"scratch, with the vocabulary of pretrain={recipe}" if is_control else f"pretrain={recipe}"
 
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from sweeps.sentences import wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
-ELSEWHERE += ("keep_fractions", "jobs", "prepare", "explain", "row", "shape")
+ELSEWHERE += ("keep_fractions", "jobs", "prepare", "explain", "row", "shape", "trials_dir")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
 LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
@@ -58,8 +58,9 @@ def experiment(cfg: DictConfig) -> dict[str, Any]:
     resolved: Any = OmegaConf.to_container(OmegaConf.create(everything), resolve=True)
     kept = {key: value for key, value in resolved.items() if key not in ELSEWHERE}
     kept["transfer"].pop("cache_gb", None)  # room, that is
-    if kept.get("scale") is None:  # what it chose is in the other keys; but scales are never one experiment
-        kept.pop("scale", None)
+    for key in ("scale", "tuning"):  # what a scale chose is in the other keys; but scales are never one experiment
+        if kept.get(key) is None:
+            kept.pop(key, None)
     if "words" in kept["transfer"]:
         kept["transfer"]["words"] = stands_for(kept["transfer"]["words"])
     kept["text"]["tokenizer"]["file"] = stands_for(kept["text"]["tokenizer"]["file"])

@@ -131,7 +131,7 @@ def obstacle(case: Case, interval: Interval) -> tuple[Verdict, str] | None:
     if interval.encoders == 1 and case.replicate == "pretrain.seed":
         return Verdict.ONE_ENCODER, "Another pre-training may differ from this one by more than these rows do."
     if interval.count < FEWEST:
-        return Verdict.NOT_DISTINGUISHABLE, f"That is too few to judge by: there may be {FEWEST} or more."
+        return Verdict.NOT_DISTINGUISHABLE, f"That is too few to judge by: it takes {FEWEST}."
     if not interval.error > NONE:
         return Verdict.NOT_DISTINGUISHABLE, "All replicates differ by the same amount: there is no spread to judge by."
     return None

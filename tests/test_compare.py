@@ -22,6 +22,7 @@ def record(start: str, seed: int, value: float, **changes: object) -> dict:
         "data": "glue/rte",
         "start": start,
         "encoder_fingerprint": None if start == "scratch" else "abc",
+        "status": "finished",
         "selection": "selected on a tenth of train",
         "collapsed": False,
         "headline": {"name": "accuracy", "value": value},

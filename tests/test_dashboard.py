@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,8 +13,10 @@ import pytest
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
+from sweeps.results import read
 from tests import synthetic
 
 PAPER = Published(
@@ -301,3 +304,56 @@ def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
     }
     cola = next(found.rows(name) for name in found.tables if name.startswith("cola") and name.endswith("table"))
     assert len(cola) == 1  # nobody meant to run the other
+
+
+def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> None:
+    for number, start in enumerate((None, "scratch", None)):
+        told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start})
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
+    found = built(tmp_path, *map(str, sorted((tmp_path / "outputs").iterdir())), page="runs-miniature")
+    assert {row[0]: row[1] for row in found.rows("overview")} == {
+        "bert_miniature from pretrain=miniature": "60.0",
+        "bert_miniature from scratch, with the vocabulary of pretrain=miniature": "61.0",
+    }
+    assert "run more than once: run-0 counts, run-2 is left out" in found.words
+
+
+@pytest.mark.parametrize(("differs", "same"), [({}, True), ({"bert": "another text"}, False)])
+def test_a_claim_without_printed_numbers_has_its_papers_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, differs: dict[str, str], same: bool
+) -> None:
+    paper = replace(PAPER, values=(), differs=differs)
+    monkeypatch.setattr(published, "read", lambda: {"nsp": paper})
+    file = synthetic.sweep(tmp_path, source="hub", scale="paper")
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun(tmp_path / "outputs"))
+    assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
+
+
+def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
+    """One name, one text: a tree's loss beside that of noise words; of these the number in training does not matter."""
+    kinds = {}
+    for row, loss, negatives in (("ns5", "negative_sampling", 5), ("ns15", "negative_sampling", 15), ("hs", "tree", 5)):
+        told = synthetic.record(2.0, metric="val/skip_gram_loss", source="miniature", encoder=0)
+        del told["selection"]
+        told["config"] |= {"model": {"loss": loss}, "text": {"objective": {"negatives": negatives}}}
+        folder = synthetic.run(tmp_path / row, told)
+        with (folder / "metrics.csv").open("a") as file:
+            file.write("20,0,val/skip_gram_loss,2.0\n")
+        ((kinds[row], curve),) = losses(read(folder))
+        assert [part.tolist() for part in curve] == [[20.0], [2.0]]
+    assert kinds["ns5"] == kinds["ns15"] != kinds["hs"]
+
+
+@pytest.mark.usefixtures("_paper")
+def test_encoders_are_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they cost is counted wherever they are kept."""
+    told = synthetic.record(2.0, metric="val/masked_lm_loss", encoder=0)
+    del told["selection"]
+    place = synthetic.run(tmp_path / "kept/e0", told)
+    (place / "encoder").mkdir()
+    (place / "encoder/encoder.yaml").touch()
+    file = synthetic.sweep(tmp_path)
+    lacking = "Of some encoders the record is not here"
+    assert lacking in " ".join(built(tmp_path, str(file)).words)
+    monkeypatch.setenv("SIDE_BY_SIDE_ENCODERS", str(tmp_path / "kept"))
+    assert 4e12 in built(tmp_path, str(file)).figures["rte-1-costs"]["data"][0]["x"]

@@ -72,12 +72,15 @@ def test_it_begins_as_the_average_and_the_release_s_shift_changes_nothing() -> N
     torch.testing.assert_close(shifted(LAYERS), module(LAYERS))
 
 
-@pytest.mark.parametrize("choice", [choice for choice in CHOICES if not choice.startswith("mix")] + [2])
+@pytest.mark.parametrize(
+    "choice", [choice for choice in CHOICES if not choice.startswith("mix") and choice != "none"] + [2]
+)
 def test_other_choices_have_no_weights(choice: Any) -> None:
     layers = LAYERS[list(chosen(choice, 5))]
     module = mix(choice, len(layers))
     expected = {
         "last": LAYERS[4],
+        "second_to_last": LAYERS[3],
         "average": LAYERS.mean(0),
         2: LAYERS[2],
         "concat4": torch.cat(LAYERS[1:].unbind(), -1),

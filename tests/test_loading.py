@@ -306,7 +306,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, micro: int, worke
 
 def passes(micro: int) -> Passes:
     """Groups of 20, 17, 23 and 9 examples, which take 3, 3, 4 and 2 steps; a pass is said to take 11."""
-    return Passes(BatchLoader(Numbers(20, 17, 23, 9), 7, 0, Share(micro=micro), unequal=True), 11)
+    return Passes(BatchLoader(Numbers(20, 17, 23, 9), 7, 0, Share(micro=micro), unequal=True), 11, 4)
 
 
 @pytest.mark.parametrize("micro", [1, 2])

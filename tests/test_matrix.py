@@ -382,7 +382,7 @@ CHOSEN = {  # by the tests of their groups, which see what was chosen
     for group in ("data", "experiment", "logger", "model", "trainer", "transfer", "transfer/on")
     for option in options(group)
 }
-FOLLOW = ("by_scale", "by_model", "paper")  # folders of what others take in: tests/test_scales.py chooses them
+FOLLOW = ("by_scale", "by_model", "paper", "by_shape", "passes")  # what others take in: test_scales, test_generations
 
 
 @pytest.mark.parametrize("name", sorted({str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")} - CHOSEN))

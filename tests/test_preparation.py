@@ -441,7 +441,7 @@ def test_a_pass_takes_each_sequence_of_each_group_once(grouped: Corpus, world: i
 def stream(corpus: Corpus, micro: int = 1) -> Passes:
     examples = corpus.train_examples
     fresh = CorpusExamples(examples.groups, examples.objective, examples.vocabulary, 32, 3)
-    return Passes(BatchLoader(fresh, 8, 3, Share(micro=micro), unequal=True), 45)
+    return Passes(BatchLoader(fresh, 8, 3, Share(micro=micro), unequal=True), 45, GROUPS)
 
 
 def epochs(passes: Passes, batches: int) -> list[list[tuple[int, ...]]]:

@@ -15,7 +15,7 @@ TABLES = read()
 SWEEPS = ["elmo_layers", "elmo_placement", "elmo_layer_probe", "mlm_masking", "mlm_rate", "nsp", "bert_objective"]
 SWEEPS += ["bert_objective_steps"]
 SWEEPS += ["bert_size", "bert_ner_features", "gpt_auxiliary_lm", "gpt_pretraining", "gpt_layers_transferred"]
-SWEEPS += ["word2vec_training", "context", "generations"]
+SWEEPS += ["word2vec_training", "context", "generations", "generations_flops"]
 CLAIMS = [claim for table in TABLES.values() for claim in table.claims]
 THERE = [path for path in sorted(FILE.parent.glob("*.yaml")) if path != FILE]
 
@@ -114,6 +114,7 @@ def test_what_differs_is_said_once_for_a_paper(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(GOOD)
     found = published("nsp", tmp_path / "p.yaml")
     assert [one.differs for one in found.values] == ["other text", "more"]
+    assert found.differs == {"bert": "other text"}
     assert found.claims[1] == Claim("b", ("nsp", "no_nsp"), "mnli", "accuracy", "equivalent", ("day",), "bert", 1)
     with pytest.raises(Refused, match="it may be nsp"):
         published("nps", tmp_path / "p.yaml")
@@ -132,6 +133,7 @@ def test_what_differs_is_said_once_for_a_paper(tmp_path: Path) -> None:
         ("split: dev", "split: train", "split='train'.*dev, test"),
         ("88.4", "high", "value='high'.*a number"),
         ("differs: more", "about: more", "about.*row, paper"),
+        ("differs: {bert: other", "differs: {brt: other", "differs='brt'.*bert"),
         ("says: greater", "says: higher", "claim a: says='higher'.*greater, equivalent"),
         ("rows: [nsp, no_nsp], task: qnli", "rows: [nsp], task: qnli", r"rows=\['nsp'\].*two of nsp, no_nsp"),
         ("rows: [nsp, no_nsp], task: qnli", "rows: [nsp, none], task: qnli", "rows='none'.*nsp, no_nsp"),

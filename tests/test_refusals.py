@@ -170,7 +170,6 @@ REFUSED: dict[str, list[str]] = {
     "keep_fractions=[1.5]": ["keep_fractions=1.5", "between 0 and 1"],
     GLUE + "pretrain=miniature pretrain.fraction=0.5": ["pretrain.fraction=0.5", "1 (the whole)", "keep_fractions"],
     GLUE + "pretrain=miniature pretrain.seed=x": ["pretrain.seed='x'", "a whole number from 0 up"],
-    GLUE + "pretrain=miniature init_from=scratch": ["pretrain=miniature", "init_from=scratch"],
     GLUE + "pretrain=corpus pretrain.data.source=hub pretrain.data.corpus=x": ["data.corpus='x'", "wikipedia"],
     GLUE + "pretrain=miniature pretrain.trainer.precision=half": ["trainer.precision='half'", "auto"],
     # where a run starts

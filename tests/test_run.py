@@ -28,7 +28,7 @@ from tests.hub_server import write_dataset
 PRETRAIN = (*TINY, "trainer=smoke")
 GLUE = (*TINY, "data=glue", "data.source=miniature", "trainer.max_epochs=1")
 BEFORE = ["status", "name", "model", "data", "source", "start", "headline"]
-AFTER = ["metrics", "cost", "card", "encoder_fingerprint", "seed", "versions", "git", "config"]
+AFTER = ["metrics", "cost", "card", "data_version", "encoder_fingerprint", "seed", "versions", "git", "config"]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -215,7 +215,16 @@ def test_the_record_of_a_transfer(tuned: Path, pretrained: Path) -> None:
     record = summary(tuned)
     mark = summary(pretrained)["encoder_fingerprint"]
     assert re.fullmatch(r"bert_miniature-glue-mnli-s0-[0-9a-f]{8}", tuned.name)
-    assert list(record) == [*BEFORE, "selection", "checkpoint", "collapsed", *AFTER[:2], "convergence", *AFTER[2:]]
+    assert list(record) == [
+        *BEFORE,
+        "selection",
+        "checkpoint",
+        "collapsed",
+        *AFTER[:2],
+        "pretraining",
+        "convergence",
+        *AFTER[2:],
+    ]
     assert record["start"] == f"encoder {pretrained}/encoder (fingerprint {mark})"
     assert (record["encoder_fingerprint"], record["data"]) == (mark, "miniature/mnli")
     assert record["selection"] == "selected on a tenth of train"

@@ -100,6 +100,15 @@ def test_every_value_of_a_sweep_composes_as_shipped(name: str) -> None:
         check_constructs(cfg)
 
 
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("name", ["elmo_layers", "gpt_auxiliary_lm", "gpt_layers_transferred", "gpt_pretraining"])
+def test_a_row_that_draws_for_itself_draws_anew_in_each_replicate(name: str) -> None:
+    """Its runs would else be one run repeated, and its difference to another row too sure."""
+    seeds = [(cfg.seed, cfg.pretrain.seed) for cfg in map(point, few(SWEEPS[name]))]
+    assert all(own == encoder for own, encoder in seeds)
+    assert len({*seeds}) > 1
+
+
 def check_constructs(cfg: DictConfig) -> None:
     """Data and model take the values, and the model takes the way to learn the task."""
     import torch

@@ -119,6 +119,14 @@ def test_the_sentence_says_what_would_settle_it() -> None:
     assert "differ by less than 2 " in told(ALIKE, 0.0, 9.0).sentence
 
 
+def test_a_collapse_is_said_as_it_is() -> None:
+    """Also where all of so few runs collapsed; and how many pairs there would have to be."""
+    every = told(GREATER, 3.2, seeds=1, collapsed=(0, 3)).sentence
+    assert "at least six pairs for a direction (3 now)" in every
+    assert "did not" not in every
+    assert "at least five pairs for equivalence (3 now)" in told(ALIKE, 0.4, collapsed=(1, 1)).sentence
+
+
 def test_scales_are_not_mixed() -> None:
     cases = [Case(GREATER, *rows(1), scale=scale) for scale in ("small", "day")]
     with pytest.raises(Refused, match="scale=day, small"):
@@ -135,6 +143,11 @@ def test_claims_of_one_table_share_the_error() -> None:
     assert among.verdict is Verdict.NOT_DISTINGUISHABLE
     assert among.adjusted == pytest.approx(10 * alone.adjusted)
     assert "(Holm)" in among.sentence
+    alike = Case(ALIKE, *rows(0.3, 1.9), scale="paper", same_setup=True)
+    assert judge_all([alike])[0].verdict is Verdict.EQUIVALENT
+    among = judge_all([alike, *others])[0]
+    assert among.verdict is Verdict.NOT_DISTINGUISHABLE
+    assert "By itself the difference is within 2;" in among.sentence
     uncounted = [replace(other, stand_in="something else") for other in others]
     assert judge_all([case, *uncounted])[0].adjusted == alone.adjusted
 

@@ -65,8 +65,8 @@ def task_curves(told: Comparison, setting: Setting, anchor: str) -> Figure | Non
         curves = [own[SCORE] for result in group.results if (own := history(result.folder, [SCORE]))]
         found += [(i, group.row, [curve for curve in curves if len(curve[0])])]
     caption = (
-        f"The score on the part of {setting.task}'s training set on which the epoch is chosen, while a row's runs "
-        "train: the mean, and a band from the lowest to the highest run. The score axis does not begin at 0."
+        f"The score on those examples of {setting.task} on which the epoch is chosen, while a row's runs train: the "
+        "mean, and a band from the lowest to the highest run. The score axis does not begin at 0."
     )
     return drawn(f"{anchor}-curves", f"Learning curves: {setting.task}", caption, "validation score (× 100)", found)
 
@@ -92,10 +92,13 @@ def encoder_curves(told: Comparison, links: Links) -> list[Figure]:
 
 
 def losses(encoder: Result) -> Iterator[tuple[tuple[str, str], Curve]]:
-    """The validation losses of a pre-training: (name, digits that stand for what it is measured on), curve."""
+    """The validation losses of a pre-training: (name, digits that stand for what it is measured on), curve.
+
+    word2vec's loss has one name, whether words are told from noise or found in a tree: `model.loss` says which.
+    """
     headline, card = encoder.metric, encoder.record.get("card", {})
     text = [encoder.record.get("data_version"), card.get("validation_bytes")]
-    tokens = [card.get("validation_tokens"), card.get("vocabulary")]
+    tokens = [card.get("validation_tokens"), card.get("vocabulary"), encoder.config.get("model", {}).get("loss")]
     for name, curve in history(encoder.folder, [headline, f"val/{PER_BYTE}"]).items():
         if len(curve[0]):
             yield (name, fingerprint({"on": text + tokens * (not name.endswith(PER_BYTE))}, 4)), curve

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweeps.files import write_text
 from sweeps.pages import html, writing
-from sweeps.pages.blocks import Figure, Page
+from sweeps.pages.blocks import Page
 
 NAME = "Side by Side"
 BESIDE = ("page.css", "page.js")
@@ -31,10 +31,3 @@ def write_script(file: Path) -> None:
     script = get_plotlyjs()
     if not file.is_file() or file.stat().st_size != len(script.encode()):
         write_text(file, script)
-
-
-def check(figure: Figure) -> None:
-    """Raises ValueError for what Plotly does not know."""
-    import plotly.graph_objects as go
-
-    go.Figure(data=list(figure.traces), layout=dict(figure.layout))

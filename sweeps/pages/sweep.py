@@ -70,7 +70,7 @@ def largest(told: Comparison) -> str:
             f"No row differs from {told.reference} beyond its 95 % interval; the nearest to it is {row} "
             f"{where}, {signed(one.difference).text} ({bounds})"
         )
-    more = f"; {len(clear)} of {len(found)} differences exclude 0" if len(found) > 1 else ""
+    more = f"; {len(clear)} of {len(found)} intervals exclude 0, each by itself" if len(found) > 1 else ""
     side = "above" if one.difference > 0 else "below"
     return f"{row} is {number(abs(one.difference)).text} {side} {told.reference} {where} ({bounds}){more}"
 

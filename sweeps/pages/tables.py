@@ -65,9 +65,9 @@ def state(group: Group) -> str:
 
 
 def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
-    """The mean over a row's settings."""
-    found = [told.groups[row, setting].cost(key) for setting in told.settings]
-    there = [value for value in found if value is not None]
+    """The mean over a row's tasks, whatever the number of metrics that each is scored by."""
+    of = {(one.task, one.data, one.version): told.groups[row, one].cost(key) for one in told.settings}
+    there = [value for value in of.values() if value is not None]
     return sum(there) / len(there) / unit if there else None
 
 
@@ -82,7 +82,7 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
     caption = (
         f"{unit(setting)} on {setting.data}. Collapsed runs give every example one label; they count "
         f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
-        f"{told.replicate}."
+        f"{told.replicate} (against a row from scratch by nothing), over examples too where each one's score is known."
     )
     title = "Ours beside the papers'" if papers else "All rows"
     return Table(f"{anchor}-table", title, head, rows, caption, frozenset(range(1, len(head))))
@@ -155,7 +155,7 @@ def claims(told: Comparison) -> Table | None:
         rows.append(
             (
                 Cell(f"{what} on {claim.task} ({claim.metric})", note=claim.id),
-                Cell(told.published.papers[claim.paper]),
+                Cell(told.published.papers[claim.paper], note=told.published.differs.get(claim.paper, "")),
                 signed(claim.published),
                 *interval_cells(judgement.interval),
                 Cell(str(judgement.verdict), kind=mood(str(judgement.verdict))),

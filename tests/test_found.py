@@ -1,0 +1,29 @@
+"""Run folders find the points of a sweep that they are."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeps import published
+from sweeps.found import Folder, deciding, of_points
+from sweeps.sweep_file import read
+
+SWEEPS = [path for path in sorted(published.FILE.parent.glob("*.yaml")) if path != published.FILE]
+PLACES = ["logger=offline", "resume=true", "trainer.devices=2", "data.num_workers=0", "scale=small", "cache_dir=here"]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_run_is_the_point_whose_words_it_was_started_with(path: Path) -> None:
+    """Of every sweep: wherever a run was computed, and in whatever order folders are read."""
+    sweep = read(path)
+    points = [(point, sweep.words(point)) for point in sweep.points()]
+    folders = [
+        Folder(Path(f"nowhere/{number}"), deciding([*PLACES, *words]), "small")
+        for number, (_, words) in enumerate(points)
+    ]
+    (found,) = of_points(points, folders[::-1]).values()
+    assert [(int(result.folder.name), result.point) for result in found.results] == [
+        (number, point) for number, (point, _) in enumerate(points)
+    ]
+    assert not found.missing
+    assert not found.notes
