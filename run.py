@@ -80,11 +80,10 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
-    from sweeps.fractions import kept_on_the_way
+    from sweeps.fractions import asked_for
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import begin_logs, make_loggers
-    from sweeps.progress import asked_for
     from sweeps.record import record
     from sweeps.tuning import tuned
 
@@ -98,7 +97,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     model.attach(data.task, transfer_of(cfg, data))
 
     loggers = make_loggers(cfg, run)
-    more = [*asked_for(), *kept_on_the_way(cfg, run.directory, start, data)]
+    more = asked_for(cfg, run.directory, start, data)
     trainer = make_trainer(plain(cfg.trainer), run.directory, data.task, fingerprint(plain(cfg)), loggers, more)
     data.prepare_data()  # here too, so that bad data is refused before any other process or a W&B run starts
     give_words(cfg, model, data, say)

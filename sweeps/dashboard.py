@@ -5,6 +5,7 @@
     python -m sweeps.dashboard all                              every sweep of sweeps/, and an index
     python -m sweeps.dashboard outputs/a outputs/b              any runs; of two also what changed between them
     python -m sweeps.dashboard sweeps/nsp.yaml --wandb          a workspace and a report of W&B
+    python -m sweeps.dashboard sweeps/nsp.yaml --from-wandb <entity>/<project>     of the runs that W&B has
     python -m sweeps.dashboard sweeps/nsp.yaml --text           the tables in the terminal; --csv, --latex likewise
 
 It reads the records of runs in outputs/ and writes outputs/dashboard/index.html.
@@ -20,6 +21,7 @@ from pathlib import Path
 from datamodules.task import Refused
 from sweeps import found, grouping, published
 from sweeps.comparison import Comparison
+from sweeps.fetched import fetch
 from sweeps.pages import site, sweep, writing
 from sweeps.pages.blocks import Page
 from sweeps.pages.index import index
@@ -41,8 +43,13 @@ def main(words: Sequence[str]) -> None:
     for way, what in (("text", "in the terminal"), ("csv", "as CSV"), ("latex", "for booktabs")):
         parser.add_argument(f"--{way}", action="store_true", help=f"print the tables {what}, and write no page")
     parser.add_argument("--wandb", action="store_true", help="also save a report and a workspace for each sweep")
+    parser.add_argument(
+        "--from-wandb", metavar="ENTITY/PROJECT", help="read this project's runs, not those of a folder"
+    )
     told = parser.parse_intermixed_args(words)
     check_installed("plotly", *["rich"] * told.text, *["wandb_workspaces"] * told.wandb)
+    if told.from_wandb:
+        told.runs = fetch(told.from_wandb, told.runs)
     folder = told.out or told.runs / "dashboard"
     encoders = Path(os.environ.get("SIDE_BY_SIDE_ENCODERS") or told.runs.parent / "encoders")  # as conf/config.yaml
     links = Links(folder, [encoders, told.runs])

@@ -4,7 +4,6 @@ A transfer with `pretrain.fraction=0.1` starts from one of them (Devlin et al. 2
 learning rate is the whole pre-training's, and so is the fingerprint by which it is found.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 
 from datamodules.task import fingerprint
 from lightning_modules.start import Start
+from sweeps import progress
 from sweeps.encoders import WHOLE, encoder_facts, folder_name, plain_facts
 
 
@@ -25,12 +25,12 @@ def leave_encoder(
     model: Any,
     data: Any,
     fraction: float = WHOLE,
-    cost: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> str:
     """Write the encoder directory of a pre-training as it stands after a fraction of its steps.
 
     Args:
-        cost: what the whole one read and cost, for the records of transfers.
+        more: what else its description has.
 
     Returns:
         The encoder's fingerprint; those on the way have others, for their numbers are others.
@@ -38,7 +38,7 @@ def leave_encoder(
     facts = encoder_facts(cfg, data, str(trainer.precision), model.ENCODER_VERSION, start.identity)
     facts |= {} if fraction == WHOLE else {"fraction": fraction}
     about: dict[str, Any] = {"fingerprint": fingerprint(facts), "start": start.words, "facts": plain_facts(facts)}
-    about |= {"card": data.card, "steps": trainer.global_step, **({"cost": dict(cost)} if cost else {})}
+    about |= {"card": data.card, "steps": trainer.global_step, **more}
     model.save(folder / folder_name(fraction), data.tokenizer_file, **about)
     return about["fingerprint"]
 
@@ -63,7 +63,7 @@ class Fractions(Callback):
                 leave_encoder(self.cfg, self.folder, self.start, trainer, pl_module, self.data, fraction)
 
 
-def kept_on_the_way(cfg: DictConfig, folder: Path, start: Start, data: Any) -> list[Callback]:
-    """The callback, in a pre-training that is to leave some."""
+def asked_for(cfg: DictConfig, folder: Path, start: Start, data: Any) -> list[Callback]:
+    """The callback, in a pre-training that is to leave some, and where somebody listens how far it is."""
     wanted = data.task.kind == "pretraining" and cfg.keep_fractions
-    return [Fractions(cfg, folder, start, data)] if wanted else []
+    return [*progress.asked_for(), *([Fractions(cfg, folder, start, data)] if wanted else [])]

@@ -17,6 +17,7 @@ from lightning_modules.evaluation import SELECTION, Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
 from sweeps.code import git_state, versions
+from sweeps.fetched import RECORD, packed
 from sweeps.files import write_json, write_lines
 from sweeps.fractions import leave_encoder
 from sweeps.mistakes import show_mistakes
@@ -190,10 +191,11 @@ def finish_logger(trainer: L.Trainer, summary: dict, directory: Path) -> None:
 
 
 def close_run(logger: Any, summary: dict, directory: Path) -> None:
-    """Close a W&B run with what there is to look at, and the record's headline in its summary."""
+    """Close a W&B run with what there is to look at, and the record in its summary."""
     import wandb
 
     show_online(logger, directory, summary)
     shown = ("status", "name", "start", "headline", "selection", "collapsed", "metrics", "cost", "encoder_fingerprint")
-    logger.experiment.summary.update({key: summary[key] for key in shown if key in summary})
+    told = {key: summary[key] for key in shown if key in summary}
+    logger.experiment.summary.update({**told, RECORD: packed(summary, directory)})
     wandb.finish()

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from lightning_modules.callbacks import Cost
 from sweeps import fractions
 from sweeps.pretraining import command_line
+from sweeps.rows import row_key
 from tests.commands import TINY, command, summary, the_run
 from tests.test_pretraining import SMALL, TRANSFER, compose, mark, opened
 
@@ -120,3 +121,14 @@ def test_each_is_left_once_by_the_first_process_and_not_again_after_a_resume(mon
     left.train(0, 20)
     left.train(10, 150)
     assert left.found == [(0.001, 1), (0.05, 8), (0.4, 60)]
+
+
+def test_the_whole_goes_without_saying_and_a_fraction_is_a_row_of_its_own() -> None:
+    """Of a comparison; records that were made before there were fractions stay in the row of the whole."""
+
+    def row(**told: float) -> tuple[str, str, dict[str, Any]]:
+        config = {"seed": 0, "pretrain": {"recipe": "scale", "seed": 0, **told}, "keep_fractions": list(told.values())}
+        return row_key({"data": "glue/rte", "model": "bert", "selection": "last", "config": config})
+
+    assert row() == row(fraction=1.0)
+    assert row(fraction=0.5) not in (row(), row(fraction=0.9))

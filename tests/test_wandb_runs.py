@@ -3,6 +3,7 @@
 They assert on the runs: an agent ends with status 0 whatever became of them.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeps.fetched import NOT_READ, RECORD
 from sweeps.sweep_file import read
 from tests.commands import QUIET, ROOT, environment, launch, summary
 from tests.test_jobs import is_zombie
@@ -73,6 +75,9 @@ def assert_numbers(run: Run, record: dict[str, Any]) -> None:
     assert run.state == "finished"
     assert run.summary["status"] == "finished"
     assert run.summary["name"] == record["name"]
+    told = json.loads(run.summary[RECORD])
+    assert "data.task=rte" in told.pop("overrides")
+    assert told == {key: value for key, value in record.items() if key not in NOT_READ}
     assert at(run.summary, METRIC["name"]) == pytest.approx(record["headline"]["value"])
     for name in ("val/score", "test_validation/score"):
         assert run.summary[name] == pytest.approx(record["metrics"][name])
