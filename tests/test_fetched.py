@@ -23,12 +23,17 @@ PLACE = f"{ENTITY}/mine"
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """This process is logged in there; published tables are of no concern."""
+    import wandb
+
     monkeypatch.setattr(published, "read", lambda: {})
     with serve() as running:
         for name, value in running.environment(tmp_path / "home").items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("WANDB_SILENT", "true")
+        monkeypatch.setenv("WANDB_MODE", "online")
+        wandb.teardown()  # a client that an earlier test has started keeps that test's settings
         yield running
+        wandb.teardown()
         assert running.records.unknown == []
 
 
