@@ -1,8 +1,10 @@
-"""Files of a run that are whole or not there."""
+"""Files of a run that are whole or not there, and the history, which grows line by line."""
 
+import csv
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +35,15 @@ def read_record(run: Path) -> dict[str, Any]:
 def has_finished(run: Path) -> bool:
     """Whether there is a result: a run that was stopped has a record too, and so has a table of which tasks failed."""
     return (run / "summary.json").is_file() and read_record(run).get("status") == "finished"
+
+
+def read_history(file: Path) -> list[tuple[int, float, str, float]]:
+    """Step, epoch (0: not said), name and value of each row of a metrics.csv; none without it.
+
+    A row that a kill has torn is passed over.
+    """
+    found = []
+    for row in csv.DictReader(file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else ()):
+        with suppress(TypeError, ValueError):
+            found.append((int(row["step"]), float(row["epoch"] or 0), row["name"], float(row["value"])))
+    return found

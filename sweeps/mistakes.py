@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lightning_modules.evaluation import Results
 from sweeps.files import write_text
+
+if TYPE_CHECKING:  # the name of the page is told by commands that import no Lightning
+    from lightning_modules.evaluation import Results
 
 T = TypeVar("T")
 
@@ -36,7 +38,7 @@ mark { color: inherit; border-radius: .2rem; padding: 0 .1rem; }
 """
 
 
-def show_mistakes(directory: Path, data: Any, results: Results) -> list[dict[str, Any]]:
+def show_mistakes(directory: Path, data: Any, results: "Results") -> list[dict[str, Any]]:
     """Write the page of the first test set; returns its examples as the rows of a table.
 
     Args:

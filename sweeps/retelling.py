@@ -3,14 +3,13 @@
 Without that the sweep would show nothing for the point, for there is nothing left to run.
 """
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from sweeps.environment import under_agent
-from sweeps.files import read_record
+from sweeps.files import read_history, read_record
 from sweeps.runs import Run
 
 
@@ -32,7 +31,6 @@ def tell_agent(cfg: DictConfig, run: Run) -> None:
 def rows(history: Path) -> list[tuple[int, dict[str, float]]]:
     """Step and values of each row that was logged, in the order of the steps: W&B takes no other."""
     together: dict[int, dict[str, float]] = defaultdict(dict)
-    with history.open(newline="") as file:
-        for row in csv.DictReader(file):
-            together[int(row["step"])] |= {row["name"]: float(row["value"]), "epoch": float(row["epoch"] or 0)}
+    for step, epoch, name, value in read_history(history):
+        together[step] |= {name: value, "epoch": epoch}
     return sorted(together.items())

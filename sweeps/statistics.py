@@ -15,7 +15,7 @@ each; normal, 40 or 200 examples; encoders from none of the variance to nearly a
     t of the encoders' means alone           4.3 - 23    4.7 - 54    4.7 - 73
 
 The last is right only where examples hardly count: encoders that all meet the same examples do not tell chance among
-these from what is so. The bootstrap's quantiles (`sweeps.bootstrap`) leave 0 out in 21 % with three encoders and in
+these from what is so. The bootstrap's quantiles (tests/bootstrap.py) leave 0 out in 21 % with three encoders and in
 12 % with five, where encoders are most of the variance: it is there to be compared with. Where examples are not known
 one by one (F1, Matthews and correlations are no means), the interval is of these examples and no others. Rows that
 nothing pairs have a source each: 1 to 5 % with three to five replicates, where Welch's interval errs in up to 6 %.

@@ -1,6 +1,5 @@
 """A run that is told to stop leaves a record that says so: no result, but how far it was."""
 
-import csv
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweeps.code import git_state, versions
-from sweeps.files import write_json
+from sweeps.files import read_history, write_json
 from sweeps.runs import Run
 from sweeps.sentences import Terminated, interrupted, terminated
 
@@ -33,9 +32,12 @@ def recording_stops(cfg: DictConfig, run: Run) -> Iterator[None]:
     """Around a run's work: a stop (Ctrl-C, an early stop by a sweep, a scheduler's SIGTERM) is in its record, with the
     last of everything that it has logged, and its W&B run is closed, as failed. The record of an earlier stop goes.
     """
+    if run.finished:  # there is nothing to stop, and nothing as large as Lightning to import
+        yield
+        return
     from sweeps.loggers import is_first
 
-    if is_first() and not run.finished:
+    if is_first():
         (run.directory / "summary.json").unlink(missing_ok=True)
     try:
         yield
@@ -61,27 +63,17 @@ def undisturbed() -> Iterator[None]:
 
 def stopped_record(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """What is known without the trainer, whose other ranks may be gone."""
-    step, metrics = last_values(run.directory / "metrics.csv")
+    logged = read_history(run.directory / "metrics.csv")
     return {
         "status": STOPPED,
         "name": run.name,
-        "steps": step,
-        "metrics": metrics,
+        "steps": max((step for step, *_ in logged), default=0),
+        "metrics": {name: value for _, _, name, value in logged},
         "seed": cfg.seed,
         "versions": versions(),
         "git": git_state(Path(__file__).parent),
         "config": OmegaConf.to_container(cfg, resolve=True),
     }
-
-
-def last_values(history: Path) -> tuple[int, dict[str, float]]:
-    """The last step in a metrics.csv, and the last value of each name."""
-    if not history.is_file():
-        return 0, {}
-    with history.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    steps = [int(row["step"]) for row in rows if row["step"]]
-    return max(steps, default=0), {row["name"]: float(row["value"]) for row in rows}
 
 
 def close_wandb(status: int) -> None:

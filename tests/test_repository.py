@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -166,3 +167,11 @@ def test_what_reads_text_knows_nothing_of_what_learns() -> None:
         if inside(module, "lightning_modules")
     ]
     assert not wrong, wrong
+
+
+def test_what_runs_nothing_imports_nothing_large() -> None:
+    """Help, refusals, finished runs and a launcher's plan would each wait for Lightning for seconds."""
+    large = ["lightning", "torch", "scipy", "matplotlib", "datasets", "wandb", "transformers"]
+    told = f"import sys, run, sweeps.launch; print([name for name in {large} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.bootstrap import bootstrap, drawn, weights
 from sweeps.power import needed, power, scaled
 from sweeps.replicates import Nested, samples_of
 from sweeps.statistics import LEVEL, Interval, Source, equivalence, holm, paired_difference
+from tests.bootstrap import bootstrap, drawn, weights
 
 TIMES = 600
 ALLOWED = LEVEL + 3 * (LEVEL * (1 - LEVEL) / TIMES) ** 0.5  # what chance makes of 5 %

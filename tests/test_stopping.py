@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.task import Refused
 from lightning_modules import callbacks
-from sweeps.files import has_finished
+from sweeps.files import has_finished, read_history
 from sweeps.jobs import Job
 from sweeps.rows import read_records
 from tests.commands import NO_DROPOUT, TINY, command, history, summary, the_run
@@ -94,3 +94,10 @@ def test_a_table_of_which_tasks_failed_has_not_finished(tmp_path: Path) -> None:
     for status, finished in (("incomplete", False), ("finished", True)):
         (tmp_path / "summary.json").write_text(json.dumps({"status": status}))
         assert has_finished(tmp_path) == finished
+
+
+def test_a_torn_row_of_a_history_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    assert read_history(file) == []
+    file.write_bytes(b"step,epoch,name,value\r\n0,,lr,0.5\r\n3,1,val/score,50.0\r\n4,1,tor\n5,1,val/score,5")
+    assert read_history(file) == [(0, 0.0, "lr", 0.5), (3, 1.0, "val/score", 50.0)]

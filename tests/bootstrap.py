@@ -1,6 +1,6 @@
 """Encoders, fine-tunings and examples drawn anew with replacement (MultiBERTs: Sellam et al. 2022, section 4).
 
-No page uses it: `sweeps.statistics` says how much too narrow its intervals are, and the tests count that.
+`sweeps.statistics` says how much too narrow its intervals are; the tests count that.
 """
 
 from collections.abc import Sequence
