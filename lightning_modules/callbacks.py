@@ -10,6 +10,7 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -44,6 +45,16 @@ class Stop(Callback):
         signal.signal(signal.SIGTERM, self.handler)
 
     on_validation_start = on_test_start = on_predict_start = on_train_start
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """End the other ranks before Lightning does: its observer kills this process some seconds after one of them has
+        failed, and would cut off what a stop has still to write (the record, the end of a W&B run)."""
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, KeyboardInterrupt) and isinstance(launcher, _SubprocessScriptLauncher):
+            ranks = launcher.procs.copy()
+            launcher.procs.clear()  # the observer's list too
+            for rank in ranks:
+                rank.kill()
 
 
 class Place(Callback):

@@ -6,18 +6,24 @@ Without dropout nothing is drawn from the global generator, whose state no check
 
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from safetensors.torch import load_file
 
 from datamodules import miniature
 from lightning_modules import callbacks, training
+from sweeps.files import read_history
 from tests.commands import NO_DROPOUT, TINY, command, history, launch, start, summary, table, the_run
 
 SHARED = (*TINY, *NO_DROPOUT, "trainer.log_every_n_steps=1")
@@ -38,6 +44,7 @@ TUNE = (
     "data.global_batch_size=200",
     "trainer.max_epochs=3",
 )
+LOSS = "train/masked_lm"
 Cut = Callable[[int | None, int], None]
 
 
@@ -123,9 +130,9 @@ def assert_the_same(runs: list[Path], folder: str, name: str, steps: range, exac
 def test_pretraining(tmp_path: Path, cut: Cut, every: int, step: int, micro: int) -> None:
     overrides = (*PRETRAIN, f"trainer.accumulate_grad_batches={micro}")
     runs = continued(folders(tmp_path), cut, overrides, step, every)
-    assert_the_same(runs, "encoder", "train/masked_lm", range(12))
+    assert_the_same(runs, "encoder", LOSS, range(12))
     rows = [line.split(",") for line in (runs[0] / "metrics.csv").read_text().splitlines()]
-    epochs = [int(epoch) for _, epoch, name, _ in rows if name == "train/masked_lm"]
+    epochs = [int(epoch) for _, epoch, name, _ in rows if name == LOSS]
     assert epochs == [0] * 5 + [1] * 5 + [2] * 2
 
 
@@ -149,7 +156,7 @@ def test_a_run_cut_off_before_its_first_checkpoint_begins_anew(tmp_path: Path, c
     done = command(place, *PRETRAIN, "logger=csv")
     assert done.status == 0, done.err
     assert "continues" not in done.out
-    assert [step for step, _ in history(the_run(place), "train/masked_lm")] == list(range(12))
+    assert [step for step, _ in history(the_run(place), LOSS)] == list(range(12))
 
 
 @pytest.mark.slow
@@ -178,6 +185,7 @@ def test_a_run_cut_off_after_its_last_step_is_evaluated(
 
 # ---- real processes --------------------------------------------------------------------------------------------------
 
+CHECKPOINT = 500  # steps to the first one of a pre-training
 LONG = (*SHARED, "data.global_batch_size=4", "trainer.max_epochs=-1", "trainer.max_steps=1000")
 LONG = (*LONG, "data.validation_sequences=50", "trainer.log_every_n_steps=20")
 
@@ -190,9 +198,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stopped(place: Path, cause: signal.Signals, *overrides: str) -> tuple[Path, str]:
-    """Stop a process after its first checkpoint; the run's folder, unfinished, and its rows so far."""
+    """Stop a process after its first checkpoint; the run's folder, unfinished, and its rows so far.
+
+    The row of the checkpoint's own step is written a moment later, and is the one that a cut between them loses.
+    """
     with start(place, *LONG, *overrides) as process:
-        while process.poll() is None and not list(place.glob("outputs/*/checkpoints/last.ckpt")):
+        while process.poll() is None and CHECKPOINT - 1 not in steps_of(place):
             time.sleep(0.02)
         process.send_signal(cause)
         try:
@@ -201,8 +212,37 @@ def stopped(place: Path, cause: signal.Signals, *overrides: str) -> tuple[Path, 
             process.kill()
     assert process.returncode not in (0, None), (out, err)
     run = the_run(place)
-    assert not (run / "summary.json").exists()
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    if cause == signal.SIGKILL:
+        assert not (run / "summary.json").exists()
+    else:
+        assert (summary(run)["status"], summary(run)["steps"]) == ("stopped", history(run, LOSS)[-1][0])
+        assert "stopped; the same command with resume=true goes on" in err
     return run, (run / "metrics.csv").read_text()
+
+
+def steps_of(place: Path) -> set[int]:
+    """What the run there has logged."""
+    return {
+        step for run in place.glob("outputs/*/metrics.csv") for step, _, name, _ in read_history(run) if name == LOSS
+    }
+
+
+def test_ranks_that_a_stop_ends_do_not_end_the_first_process_with_them() -> None:
+    """Lightning's observer of ranks, which kills the process it is told to, here another one."""
+    first, *ranks = (subprocess.Popen(["sleep", "60"]) for _ in range(3))
+    launcher = _SubprocessScriptLauncher(LightningEnvironment(), 3, 1)
+    launcher.procs.extend(ranks)
+    observer = _ChildProcessObserver(first.pid, launcher.procs)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=launcher))
+    try:
+        callbacks.Stop().on_exception(cast(Any, trainer), cast(Any, None), KeyboardInterrupt())
+        assert [rank.wait(10) for rank in ranks] == [-signal.SIGKILL] * 2
+        assert observer._run()
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
 
 
 @pytest.mark.slow
@@ -212,7 +252,7 @@ def test_a_stopped_process(cause: signal.Signals, tmp_path: Path, uninterrupted:
     again = launch(tmp_path, *LONG, "resume=true")
     assert again.status == 0, again.err
     assert (run / "metrics.csv").read_text().startswith(rows)
-    assert_the_same([uninterrupted, run], "encoder", "train/masked_lm", range(19, 1000, 20), exact=False)
+    assert_the_same([uninterrupted, run], "encoder", LOSS, range(19, 1000, 20), exact=False)
     parts = [path.name for path in (run / "wandb").glob("offline-run-*")]
     assert len(parts) == 2
     assert len({re.sub(r"offline-run-\d+_\d+-", "", part) for part in parts}) == 1  # one W&B run in two parts
