@@ -38,12 +38,11 @@ def attend(
         out = kernel(q, k, v, offsets, offsets, longest, longest)
         assert isinstance(out, Tensor)
         return out.flatten(1)
-    parts, start = [], 0
-    for count, length in runs:
-        stop = start + count * length
+    sizes, parts = [count * length for count, length in runs], []
+    # split, not slices: each slice's gradient would be as long as the batch
+    for run, *qkv in zip(runs, q.split(sizes), k.split(sizes), v.split(sizes), strict=True):
         # (count * length, H, K) -> (count, H, length, K)
-        qkv = (x[start:stop].unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(*qkv, dropout_p=dropout, is_causal=causal)
+        dense = (x.unflatten(0, run).transpose(1, 2) for x in qkv)
+        out = F.scaled_dot_product_attention(*dense, dropout_p=dropout, is_causal=causal)
         parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
-        start = stop
     return torch.cat(parts)
