@@ -14,7 +14,7 @@ It reads the records of runs in outputs/ and writes outputs/dashboard/index.html
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,8 +51,7 @@ def main(words: Sequence[str]) -> None:
     if told.from_wandb:
         told.runs = fetch(told.from_wandb, told.runs)
     folder = told.out or told.runs / "dashboard"
-    encoders = Path(os.environ.get("SIDE_BY_SIDE_ENCODERS") or told.runs.parent / "encoders")  # as conf/config.yaml
-    links = Links(folder, [encoders, told.runs])
+    links = links_from(folder, told.runs)
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
     pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
@@ -65,6 +64,18 @@ def main(words: Sequence[str]) -> None:
         from sweeps.online import save
 
         print("\n".join(save(comparisons, pages)))
+
+
+def links_from(site: Path, runs: Path) -> Links:
+    """From the pages in `site` to the runs, and to the encoders where conf/config.yaml has them."""
+    return Links(site, [Path(os.environ.get("SIDE_BY_SIDE_ENCODERS") or runs.parent / "encoders"), runs])
+
+
+def came_to(file: Path, overrides: Sequence[str], folders: Iterable[Path]) -> list[str]:
+    """What a sweep has come to in these runs' folders, in Markdown: what its page says, without the list of runs."""
+    links = links_from(Path("outputs/dashboard"), Path("outputs"))
+    pages = [sweep.page(one, links) for one in of_file(file, overrides, found.begun(folders))]
+    return [line for one in pages for line in writing.plain(one)]
 
 
 def check_installed(*modules: str) -> None:
@@ -88,7 +99,7 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
     elif len(files) not in (0, len(names)) or not names:
         raise Refused(f"{' '.join(what)}: it may be sweeps' files, or {ALL}, or folders of runs as outputs/*.")
     if files:
-        there = found.begun(runs)
+        there = found.begun(sorted(runs.iterdir()) if runs.is_dir() else ())
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
         raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")

@@ -33,9 +33,10 @@ class Folder:
     scale: str | None
 
 
-def begun(root: Path) -> list[Folder]:
-    """The runs in `root`, also those that never finished."""
-    told = sorted(root.glob("*/.hydra/overrides.yaml")) if root.is_dir() else []
+def begun(folders: Iterable[Path]) -> list[Folder]:
+    """The runs among these folders, also those that never finished."""
+    told = [folder / ".hydra/overrides.yaml" for folder in folders]
+    told = [file for file in told if file.is_file()]
     return [Folder(file.parents[1], words_in(file), scale_in(file.with_name("config.yaml"))) for file in told]
 
 

@@ -33,7 +33,7 @@ from sweeps.ahead import after, different, jobs_ahead
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
 from sweeps.failures import report_failures
-from sweeps.files import write_text
+from sweeps.files import write_lines, write_text
 from sweeps.jobs import ELSEWHERE, Job, run_jobs
 from sweeps.multirun import composed, short_names
 from sweeps.sentences import AGAIN, advising, answering
@@ -196,10 +196,17 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         print(f"{elsewhere} points are run by another launcher")
     if unbegun:
         print(f"{unbegun} points did not fit into the budget: {AGAIN}")
-    from sweeps.compare import report  # here, because scipy takes its time
+    from sweeps.dashboard import came_to  # here, because scipy takes its time
 
-    print("\n".join(report([str(job.directory) for job in plan.jobs if job.finished], folder / "comparison")))
+    lines = came_to(sweep.path, told.overrides, [job.directory for job in plan.jobs])
+    write_lines(folder / "outcome.md", lines)
+    print("\n".join(["", *lines, "", f"outcome: {folder / 'outcome.md'}", f"pages: {pages_of(sweep, told)}"]))
     return 1 if report_failures([outcome for outcome in outcomes if outcome.status != ELSEWHERE]) else 0
+
+
+def pages_of(sweep: Sweep, told: Told) -> str:
+    """The command that draws the same, with curves and links to the runs."""
+    return shlex.join(["python", "-m", "sweeps.dashboard", str(sweep.path), *told.overrides])
 
 
 def main(words: Sequence[str]) -> int:

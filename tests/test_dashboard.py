@@ -246,6 +246,22 @@ def test_text_csv_and_latex_print_the_tables(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "outputs/dashboard").exists()
 
 
+@pytest.mark.usefixtures("_paper")
+def test_a_launcher_ends_with_what_the_page_says(tmp_path: Path) -> None:
+    """In Markdown, of the runs that it names and no others."""
+    file = synthetic.sweep(tmp_path)
+    folders = sorted((tmp_path / "outputs").iterdir())
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
+    page = dashboard.sweep.page(told, dashboard.links_from(tmp_path, tmp_path / "outputs"))
+    lines = dashboard.came_to(file, [], folders)
+    assert lines[:2] == [page.title, page.lead]
+    text = "\n".join(lines)
+    for row in next(table for table in page.tables if table.name == "overview").rows:
+        assert f"| {row[0].text} | {row[1].text} |" in text
+    assert "Nothing has finished yet" not in lines[1]
+    assert "Nothing has finished yet" in dashboard.came_to(file, [], [])[1]
+
+
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
     with pytest.raises(Refused, match=r"plotly is not installed: .*\[dashboard\]"):
@@ -260,7 +276,7 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
     from sweeps.pages.links import Links
 
     file = synthetic.sweep(tmp_path)
-    (told,) = dashboard.of_file(file, [], found.begun(tmp_path / "outputs"))
+    (told,) = dashboard.of_file(file, [], found.begun((tmp_path / "outputs").iterdir()))
     page = sweep.page(told, Links(tmp_path, []))
     report = json.loads(online.report(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
     assert report["project"]["entityName"] == "me"
@@ -325,7 +341,7 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     paper = replace(PAPER, values=(), differs=differs)
     monkeypatch.setattr(published, "read", lambda: {"nsp": paper})
     file = synthetic.sweep(tmp_path, source="hub", scale="paper")
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun(tmp_path / "outputs"))
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
 
 

@@ -153,6 +153,10 @@ def test_runs_of_the_launcher_go_up_later_grouped_as_a_sweep(server: Server, tmp
     variables = environment(tmp_path, {"PYTHONPATH": str(ROOT)})
     done = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert "pages: python -m sweeps.dashboard sweep.yaml" in done.stdout
+    outcome = (tmp_path / "outputs/sweeps/offline/outcome.md").read_text()
+    assert outcome in done.stdout
+    assert "| all | " in outcome  # two seeds of one row
     assert server.records.runs == {}
     for folder in (tmp_path / "outputs").glob("*/wandb/offline-run-*"):
         sent = server.wandb(tmp_path, "sync", str(folder))

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sweeps.pages.blocks import Figure, Page, Points, Table, Words
@@ -91,12 +92,35 @@ def show(pages: Sequence[Page]) -> None:
                 console.print(drawn(block, Rich, Text))
 
 
-def drawn(table: Table, rich: Any, text: Any) -> Any:
-    """A table as rich has it, less the columns that say nothing; no cell is read as its markup."""
-    one = rich(title=text(table.title), title_justify="left")
+def plain(page: Page) -> list[str]:
+    """The same in Markdown, for where there is no rich."""
+    lines = [page.title, page.lead]
+    for block in page.blocks:
+        if isinstance(block, Words):
+            lines += ["", block.text]
+        elif isinstance(block, Points):
+            lines += ["", block.title, *(f"- {line}" for line in block.lines)]
+        elif isinstance(block, Table) and block.name != "runs":
+            lines += ["", f"{block.title}:", "", markdown(narrowed(block))]
+    return lines
+
+
+def narrowed(table: Table) -> Table:
+    """A table less the columns that say nothing."""
     told = [i for i in range(len(table.columns)) if {row[i].text for row in table.rows} - {"–", "0"} or not table.rows]
-    for i in told:
-        one.add_column(text(table.columns[i]), justify="right" if i in table.numeric else "left")
+    return replace(
+        table,
+        columns=tuple(table.columns[i] for i in told),
+        rows=tuple(tuple(row[i] for i in told) for row in table.rows),
+        numeric=frozenset(place for place, i in enumerate(told) if i in table.numeric),
+    )
+
+
+def drawn(table: Table, rich: Any, text: Any) -> Any:
+    """A table as rich has it; no cell is read as its markup."""
+    one, table = rich(title=text(table.title), title_justify="left"), narrowed(table)
+    for i, column in enumerate(table.columns):
+        one.add_column(text(column), justify="right" if i in table.numeric else "left")
     for row in table.rows:
-        one.add_row(*(text(row[i].text) for i in told))
+        one.add_row(*(text(cell.text) for cell in row))
     return one
