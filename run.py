@@ -84,7 +84,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from sweeps.given_words import give_words, transfer_of
     from sweeps.layers import keep_layers
     from sweeps.loggers import begin_logs, make_loggers
-    from sweeps.record import record
+    from sweeps.record import Finished, record
     from sweeps.tuning import tuned
 
     cfg, tuning = tuned(cfg)
@@ -108,7 +108,7 @@ def execute(cfg: DictConfig, run: Run) -> None:
     if data.task.trains:
         trainer.fit(model, datamodule=data, ckpt_path=run.last)
     results = evaluate(trainer, model, data, tests=cfg.tuning != TRIAL)
-    summary = record(cfg, run, start, trainer, model, data, results, tuning)
+    summary = record(Finished(cfg, run, start, trainer, model, data, results, tuning))
     say(f"\n{closing_words(summary, run.directory)}")
 
 

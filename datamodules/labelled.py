@@ -18,7 +18,7 @@ from datamodules.formats import SequencePair
 from datamodules.labelled_examples import LabelledExamples
 from datamodules.layer_cache import LayerCache
 from datamodules.loading import BatchLoader, EvaluationLoader
-from datamodules.selection import ON_TEST, SELECTIONS, counted, some_of
+from datamodules.selection import PAPER, SELECTIONS, counted, some_of
 from datamodules.task import TRAIN, Task, one_of, whole
 
 E = TypeVar("E", bound=LabelledExamples)
@@ -70,6 +70,7 @@ class LabelledData(TextDataModule, Generic[E]):
         super().__init__(**settings)
         self.layout, self.max_length = format, whole("data.max_length", max_length, 8)
         self.selection = SELECTIONS[one_of("data.selection", selection, SELECTIONS)]
+        self.chooses_on_test = selection == PAPER  # the published validation set
         self.checkpoint = one_of("data.checkpoint", checkpoint, ("best", "last"))
         self.train_examples = counted(train_examples)
 
@@ -77,8 +78,9 @@ class LabelledData(TextDataModule, Generic[E]):
         """Be about a task, as the layout puts it to a model: where that trains nothing, no epoch is chosen."""
         self.task = self.layout.asked(replace(task, max_length=self.max_length))
         if not self.task.trains:
-            self.checkpoint = "none"
-            self.selection = f"threshold {self.selection}" if self.task.kind == "threshold" else "nothing is trained"
+            self.checkpoint, asks_threshold = "none", self.task.kind == "threshold"
+            self.selection = f"threshold {self.selection}" if asks_threshold else "nothing is trained"
+            self.chooses_on_test &= asks_threshold
 
     # ---- to be written by a data set ---------------------------------------------------------------------------------
 
@@ -128,11 +130,6 @@ class LabelledData(TextDataModule, Generic[E]):
         if not self.chooses_on_test:
             rows = rows[~self.held_out()[rows]]
         return some_of(rows, self.train_examples, self.seed, self.task.name)
-
-    @property
-    def chooses_on_test(self) -> bool:
-        """Whether the epoch is chosen on the published validation set, as the papers did."""
-        return self.selection.endswith(ON_TEST)
 
     @property
     def chosen_on(self) -> tuple[str, np.ndarray]:

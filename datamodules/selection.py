@@ -13,8 +13,8 @@ import numpy as np
 from datamodules.masking import generator
 from datamodules.task import Refused, real
 
-ON_TEST = "selected on dev"  # of a data module's `selection`, in words
-SELECTIONS = {"holdout": "selected on a tenth of train", "paper": ON_TEST}
+PAPER = "paper"
+SELECTIONS = {"holdout": "selected on a tenth of train", PAPER: "selected on dev"}  # in words, for records
 SUBSET = 1  # the last part of a random key, apart from the loader's (seed, epoch, 0)
 COUNTED = "a whole number from {}, or null for all"
 

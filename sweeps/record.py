@@ -29,44 +29,59 @@ from sweeps.word_tables import likeness
 C = TypeVar("C", bound=Callback)
 
 
-def record(
-    cfg: DictConfig,
-    run: Run,
-    start: Start,
-    trainer: L.Trainer,
-    model: LanguageModel,
-    data: Any,
-    results: Results,
-    tuning: dict[str, Any],
-) -> dict:
-    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole.
+@dataclass(frozen=True)
+class Finished:
+    """A run that has trained and is evaluated.
 
-    Args:
+    Attributes:
+        start: where its weights came from.
         tuning: what was tried before, and chosen; empty where nothing was.
     """
-    cost = spent(trainer, model, data)
-    left = leave(cfg, run, start, trainer, model, data, results, cost) if trainer.is_global_zero else Left()
+
+    cfg: DictConfig
+    run: Run
+    start: Start
+    trainer: L.Trainer
+    model: LanguageModel
+    data: Any
+    results: Results
+    tuning: dict[str, Any]
+
+    @property
+    def pretrains(self) -> bool:
+        return self.data.task.kind == "pretraining"
+
+    @property
+    def is_trial(self) -> bool:
+        return self.cfg.tuning == TRIAL
+
+
+def record(done: Finished) -> dict[str, Any]:
+    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
+    cfg, run, trainer, data = done.cfg, done.run, done.trainer, done.data
+    cost = spent(done)
+    left = leave(done, cost) if trainer.is_global_zero else Left()
     summary = {
         "status": "finished",
         "name": run.name,
-        **identify(cfg, data, start),
-        "start": start.words,
-        **headline(cfg, data, results),
-        "metrics": results.metrics,
-        **tuning,
+        **identify(cfg, data, done.start),
+        "start": done.start.words,
+        **headline(done),
+        "metrics": done.results.metrics,
+        **done.tuning,
         "cost": cost,
-        **({"pretraining": start.cost} if start.cost else {}),
+        **({"pretraining": done.start.cost} if done.start.cost else {}),
         **convergence(trainer),
-        **features(model, data),
+        **features(done.model, data),
         "card": data.card,
         "data_version": fingerprint(data.identity()),  # results on two texts are two results
-        "encoder_fingerprint": left.encoder_fingerprint or start.fingerprint,
+        "encoder_fingerprint": left.encoder_fingerprint or done.start.fingerprint,
         "seed": cfg.seed,
         "versions": versions(),
         "git": git_state(Path(__file__).parent),
         "config": OmegaConf.to_container(cfg, resolve=True),
+        **left.shown,
     }
-    summary |= left.shown
     finish_logger(trainer, {**summary, "mistakes": left.mistakes}, run.directory)
     if trainer.is_global_zero:
         write_json(run.directory / "summary.json", summary)
@@ -75,11 +90,10 @@ def record(
     return summary
 
 
-def spent(trainer: L.Trainer, model: LanguageModel, data: Any) -> dict[str, Any]:
+def spent(done: Finished) -> dict[str, Any]:
     """What training read and cost, of all ranks (so that each has to ask); of a pre-training also words of raw text."""
-    cost = kept(trainer, Cost).figures(trainer, model)
-    words = {"words": round(cost["passes"] * data.card["words"])} if data.task.kind == "pretraining" else {}
-    return cost | words
+    cost = kept(done.trainer, Cost).figures(done.trainer, done.model)
+    return cost | ({"words": round(cost["passes"] * done.data.card["words"])} if done.pretrains else {})
 
 
 @dataclass(frozen=True)
@@ -91,27 +105,19 @@ class Left:
     mistakes: list = field(default_factory=list)
 
 
-def leave(
-    cfg: DictConfig,
-    run: Run,
-    start: Start,
-    trainer: L.Trainer,
-    model: LanguageModel,
-    data: Any,
-    results: Results,
-    cost: dict[str, Any],
-) -> Left:
+def leave(done: Finished, cost: dict[str, Any]) -> Left:
     """Write the encoder or the model, predictions, pictures; a trial leaves none."""
+    folder, model, data, results = done.run.directory, done.model, done.data, done.results
     mark, mistakes = None, []
-    if data.task.kind == "pretraining":
-        mark = leave_encoder(cfg, run.directory, start, trainer, model, data, cost=cost)
-    elif cfg.tuning != TRIAL:
+    if done.pretrains:
+        mark = leave_encoder(done.cfg, folder, done.start, done.trainer, model, data, cost=cost)
+    elif not done.is_trial:
         if data.task.trains:
-            model.save(run.directory / "model", data.tokenizer_file, start=start.words)
-        write_predictions(run.directory / "predictions", data, results)
-        mistakes = show_mistakes(run.directory, data, results) if data.task.kind == "span" else []
-    is_shown = data.task.kind in ("pretraining", WORD_VECTORS)
-    return Left(mark, show(run.directory, model, data, results) if is_shown else {}, mistakes)
+            model.save(folder / "model", data.tokenizer_file, start=done.start.words)
+        write_predictions(folder / "predictions", data, results)
+        mistakes = show_mistakes(folder, data, results) if data.task.kind == "span" else []
+    is_shown = done.pretrains or data.task.kind == WORD_VECTORS
+    return Left(mark, show(folder, model, data, results) if is_shown else {}, mistakes)
 
 
 def kept(trainer: L.Trainer, kind: type[C]) -> C:
@@ -148,11 +154,12 @@ def identify(cfg: DictConfig, data: Any, start: Start) -> dict[str, Any]:
     return {"model": model, "data": name, "source": str(cfg.data.source)}
 
 
-def headline(cfg: DictConfig, data: Any, results: Results) -> dict[str, Any]:
+def headline(done: Finished) -> dict[str, Any]:
     """The one number of a transfer, how its epoch was chosen, and whether the run collapsed."""
-    if cfg.tuning == TRIAL:  # of the selection set, and so of no comparison
+    data, results = done.data, done.results
+    if done.is_trial:  # of the selection set, and so of no comparison
         return {"headline": {"name": data.task.headline, "value": results.metrics[SELECTION]}}
-    if data.task.kind == "pretraining":  # the objective's first loss
+    if done.pretrains:  # the objective's first loss
         name = next(name for name in results.metrics if name.startswith("val/") and name.endswith("_loss"))
         return {"headline": {"name": name, "value": results.metrics[name]}}
     first = f"test_{data.task.test_sets[0]}"

@@ -6,13 +6,15 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.pages import tables
 from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
@@ -260,6 +262,13 @@ def test_a_launcher_ends_with_what_the_page_says(tmp_path: Path) -> None:
         assert f"| {row[0].text} | {row[1].text} |" in text
     assert "Nothing has finished yet" not in lines[1]
     assert "Nothing has finished yet" in dashboard.came_to(file, [], [])[1]
+
+
+def test_flops_have_the_unit_of_the_dearest_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = SimpleNamespace(rows=("cheap", "dear"))
+    for flops, unit in ((3e6, "GFLOPs"), (9.9e11, "GFLOPs"), (1e12, "TFLOPs"), (2e17, "PFLOPs"), (4e21, "EFLOPs")):
+        monkeypatch.setattr(tables, "cost_of", lambda told, row, key, size, f=flops: f if row == "dear" else None)
+        assert tables.flops_unit(cast(Any, told)) == (unit, tables.FLOPS[unit])
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,8 @@ def lead(told: Comparison) -> str:
     if not done:
         return f"Nothing has finished yet: of {every} runs none has a record."
     part = "" if done == every else f" ({done} of {every} runs have finished)"
+    if collapsed := sum(result.collapsed for result in told.finished):
+        part += f"; {collapsed} of the {done} finished runs collapsed: they give every example one label"
     judged = [judgement for judgement in told.judgements if judgement.interval.count and not told.worlds]
     if judged:
         words = {}

@@ -12,7 +12,7 @@ from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "failed", NOT_RUN, "collapsed")
-COSTS = (("seconds", "seconds", 1.0), ("flops", "TFLOPs", 1e12), ("parameters", "million parameters", 1e6))
+FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
 
 def setting_name(setting: Setting, every: Sequence[Setting]) -> str:
@@ -30,13 +30,13 @@ def setting_name(setting: Setting, every: Sequence[Setting]) -> str:
 
 def overview(told: Comparison) -> Table:
     """Rows by tasks, as the papers print it: ours, and below it theirs in brackets; then what a run costs."""
-    costs = [(label, key, unit) for key, label, unit in COSTS]
-    columns = ("row", *(setting_name(one, told.settings) for one in told.settings), *(label for label, _, _ in costs))
+    costs = (("seconds", "seconds", 1.0), ("flops", *flops_unit(told)), ("parameters", "million parameters", 1e6))
+    columns = ("row", *(setting_name(one, told.settings) for one in told.settings), *(label for _, label, _ in costs))
     rows = tuple(
         (
             Cell(row),
             *(both(told, row, setting) for setting in told.settings),
-            *(number(cost_of(told, row, key, unit), 2) for _, key, unit in costs),
+            *(number(cost_of(told, row, key, unit), 2) for key, _, unit in costs),
         )
         for row in told.rows
     )
@@ -62,6 +62,13 @@ def both(told: Comparison, row: str, setting: Setting) -> Cell:
 def state(group: Group) -> str:
     """Why a place has no score."""
     return FAILED if group.failed else "running" if group.running else NOT_RUN if group.missing else "–"
+
+
+def flops_unit(told: Comparison) -> tuple[str, float]:
+    """The largest unit in which the dearest row has one at least, and its size."""
+    dearest = max((cost_of(told, row, "flops", 1.0) or 0.0 for row in told.rows), default=0.0)
+    fitting = [(name, size) for name, size in FLOPS.items() if size <= dearest]
+    return max(fitting, key=lambda unit: unit[1], default=("GFLOPs", FLOPS["GFLOPs"]))
 
 
 def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
