@@ -189,6 +189,7 @@ class Comparison:
             same_setup=self.scale == "paper" and world is None and not self.differs(claim),
             stand_in=claim.stand_in or (f"generated text ({world})" if world else ""),
             collapsed=(sides[0].collapsed, sides[1].collapsed) if sides else (0, 0),
+            text=f"{setting.data}, text {setting.version}" if setting and len(there) > 1 else "",
         )
 
     def differs(self, claim: Claim) -> bool:

@@ -7,10 +7,10 @@ from sweeps.power import POWER, needed, power
 from sweeps.statistics import LEVEL, NONE, Interval, equivalence
 
 
-def measured(claim: Claim, interval: Interval) -> str:
+def measured(claim: Claim, interval: Interval, text: str = "") -> str:
     """The difference, its interval, and what they rest on."""
     first, second = claim.rows
-    about = f"{first} minus {second} on {claim.task} ({claim.metric})"
+    about = f"{first} minus {second} on {claim.task} ({claim.metric}{', ' * bool(text)}{text})"
     if not interval.count:
         return f"{about}: nothing to compare."
     ends = f", 95 % from {interval.low:+.1f} to {interval.high:+.1f}" if not math.isnan(interval.low) else ""

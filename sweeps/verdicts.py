@@ -46,6 +46,7 @@ class Case:
         same_setup: whether model, text and data are the paper's: only then can it be reproduced or contradicted.
         stand_in: what was scored where that is not the claim's task (generated text ...): it is shown, never judged.
         collapsed: of each row, how many of these runs give every example one label.
+        text: on which the rows were scored, where the task was run on several.
     """
 
     claim: Claim
@@ -56,6 +57,7 @@ class Case:
     same_setup: bool = False
     stand_in: str = ""
     collapsed: tuple[int, int] = (0, 0)
+    text: str = ""
 
     @property
     def mixed(self) -> bool:
@@ -112,7 +114,7 @@ def judge_all(cases: Sequence[Case]) -> list[Judgement]:
     found = []
     for (case, interval, stop), adjusted in zip(tried, holm(ps), strict=True):
         verdict, reason = stop or concluded(case, interval, adjusted)
-        sentence = f"{conclusions.measured(case.claim, interval)} {reason}"
+        sentence = f"{conclusions.measured(case.claim, interval, case.text)} {reason}"
         found.append(Judgement(case.claim, verdict, interval, sentence, adjusted))
     return found
 

@@ -354,6 +354,23 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
 
 
+@pytest.mark.usefixtures("_paper")
+def test_a_claim_says_on_which_of_several_texts_it_was_judged(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    assert ", text " not in told.judgements[0].sentence
+    for folder in (tmp_path / "outputs").iterdir():
+        record = json.loads((folder / "summary.json").read_text())
+        if record["data"].endswith("rte") and record["config"]["pretrain"]["seed"] == 2:
+            (folder / "summary.json").write_text(json.dumps({**record, "data_version": "another"}))
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    runs = {one: len(told.groups["nsp", one].results) for one in told.settings if one.task == "rte"}
+    kept = max(runs, key=lambda one: runs[one])
+    assert sorted(runs.values()) == [2, 4]
+    assert f", {kept.data}, text {kept.version})" in told.judgements[0].sentence
+    assert "of 2 encoders" in told.judgements[0].sentence
+
+
 def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
     """One name, one text: a tree's loss beside that of noise words; of these the number in training does not matter."""
     kinds = {}
