@@ -5,13 +5,13 @@ is ordinary. In one process, several runs with DDP go silently wrong: the first 
 and a failed job puts the ranks of all later ones out of step.
 """
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -105,7 +105,8 @@ def run_jobs(
         logs: folder for what the jobs write, a file each.
         group: W&B's group of their runs.
         gpus: what there is to give to them.
-        until: on the monotonic clock; a job that would, as long as the longest one so far, end later is not begun.
+        until: on the monotonic clock; a job that would, as long as the longest of its kind so far, end later is not
+            begun. Those that need another and those that need none are two kinds.
 
     Returns:
         The outcomes, in the order of `jobs`; of a job that was not begun, none.
@@ -128,28 +129,43 @@ class Pool:
         self.outcomes: dict[int, Outcome] = {}
         self.failed: dict[Path, Outcome] = {}  # by the jobs' directories
         self.leases: dict[int, Lease] = {}
-        self.longest = 0.0  # seconds of a job
+        self.longest: dict[bool, float] = {}  # seconds of a job, of those that need another and of those that need none
 
     def work(self, jobs: Sequence[Job], until: float | None = None) -> None:
         """Begin one after the other, and see how they end; what others hold is asked for again after the rest."""
-        waiting = deque(enumerate(jobs))
+        waiting = list(enumerate(jobs))
         while waiting or self.running:
             for _ in range(len(waiting)):
-                if not self.has_room(waiting[0][1]):
+                if (place := self.next_of([job for _, job in waiting])) is None:
                     break
-                if until is not None and not waiting[0][1].finished and self.longest > until - time.monotonic():
+                if until is not None and self.would_end(waiting[place][1]) > until:
                     waiting.clear()
                     break
-                if not self.begin(*waiting[0]):
-                    waiting.append(waiting[0])
-                waiting.popleft()
+                number, job = waiting.pop(place)
+                if not self.begin(number, job):
+                    waiting.append((number, job))
             self.collect()
             time.sleep(0.1)
 
+    def next_of(self, waiting: Sequence[Job]) -> int | None:
+        """The first of these whose place is free and whose need has ended, if there is room for it."""
+        busy = {one.job.directory for one in self.running.values()}
+        needs = {job.directory for job in waiting} | busy
+        for place, job in enumerate(waiting):
+            if job.directory not in busy and job.needs not in needs:
+                return place if self.has_room(job) else None
+        return None
+
+    def would_end(self, job: Job) -> float:
+        """When a job would, begun now, on the monotonic clock: as others of its kind, or of any if it is the first."""
+        if job.finished:
+            return -math.inf
+        of_any = max(self.longest.values(), default=0.0)
+        return time.monotonic() + self.longest.get(job.needs is None, of_any)
+
     def has_room(self, job: Job) -> bool:
-        """Whether a job may begin now: a process, its GPUs and its place are free, and what it needs has ended."""
-        taken = any(other.job.directory in (job.directory, job.needs) for other in self.running.values())
-        return not taken and (job.finished or (len(self.running) < self.at_once and len(self.free) >= job.devices))
+        """Whether a process and a job's GPUs are free; what has finished takes none."""
+        return job.finished or (len(self.running) < self.at_once and len(self.free) >= job.devices)
 
     def begin(self, number: int, job: Job) -> bool:
         """Start a job, unless it has finished before, cannot be, or is another launcher's; False: that shows later."""
@@ -194,7 +210,8 @@ class Pool:
             self.free += one.gpus
             one.held.close()
             seconds = time.monotonic() - one.since
-            self.longest = max(self.longest, seconds)
+            kind = one.job.needs is None
+            self.longest[kind] = max(self.longest.get(kind, 0.0), seconds)
             self.end(number, Outcome(one.job, status, seconds, one.log), str(one.log) if status else "")
 
 

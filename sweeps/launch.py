@@ -188,7 +188,8 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         jobs = [after(job, cfg, ahead) for job, cfg in zip(plan.jobs, plan.configurations, strict=True)]
     first = list({job.directory: job for job in ahead.values()}.values())  # settings may differ and encoders not
     until = None if told.budget is None else time.monotonic() + told.budget
-    outcomes = run_jobs([*first, *jobs], plan.at_once, folder / "logs", sweep.name, plan.gpus, until)
+    queue = [*first, *jobs] if until is None else by_turns(first, jobs)
+    outcomes = run_jobs(queue, plan.at_once, folder / "logs", sweep.name, plan.gpus, until)
     points = [outcome for outcome in outcomes if outcome.job not in first]
     elsewhere = sum(outcome.status == ELSEWHERE for outcome in points)
     unbegun = len(plan.jobs) - len(points)
@@ -202,6 +203,16 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
     write_lines(folder / "outcome.md", lines)
     print("\n".join(["", *lines, "", f"outcome: {folder / 'outcome.md'}", f"pages: {pages_of(sweep, told)}"]))
     return 1 if report_failures([outcome for outcome in outcomes if outcome.status != ELSEWHERE]) else 0
+
+
+def by_turns(first: Sequence[Job], jobs: Sequence[Job]) -> list[Job]:
+    """Each encoder just before the first point that starts from it: what fits into a budget are points."""
+    encoders, queue = {job.directory: job for job in first}, []
+    for job in jobs:
+        if job.needs in encoders:
+            queue.append(encoders.pop(job.needs))
+        queue.append(job)
+    return queue
 
 
 def pages_of(sweep: Sweep, told: Told) -> str:

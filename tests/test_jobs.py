@@ -19,7 +19,8 @@ from datamodules.task import Refused
 from sweeps import board, jobs, lease
 from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.jobs import ELSEWHERE, Job, run_jobs
+from sweeps.board import Board
+from sweeps.jobs import ELSEWHERE, Job, Pool, run_jobs
 
 SCRIPT = """
 import json, os, sys, time
@@ -448,3 +449,25 @@ def test_within_a_budget_only_whole_jobs_are_begun(tmp_path: Path) -> None:
     assert not (tmp_path / "d").exists()
     again = run_jobs(todo, 1, tmp_path / "logs", "group")
     assert [outcome.log is None for outcome in again] == [True] * len(outcomes) + [False] * (4 - len(outcomes))
+
+
+def test_while_a_job_waits_for_what_it_needs_others_begin(tmp_path: Path) -> None:
+    slow, quick = job(tmp_path, "slow", "sleep=0.8"), job(tmp_path, "quick", "sleep=0.1")
+    todo = [slow, replace(job(tmp_path, "its"), needs=slow.directory), quick]
+    outcomes = run_jobs(todo, 2, tmp_path / "logs", "group")
+    assert [outcome.status for outcome in outcomes] == [0] * 3
+    assert overlap(tmp_path, "slow", "quick")
+    assert not overlap(tmp_path, "slow", "its")
+
+
+def test_a_long_pre_training_does_not_keep_short_points_out_of_a_budget(tmp_path: Path) -> None:
+    encoder = job(tmp_path, "encoder")
+    point = replace(job(tmp_path, "point"), needs=encoder.directory)
+    with Board(2) as board:
+        pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
+        pool.longest = {True: 100.0}  # of what needs nothing
+        of_any = pool.would_end(point) - time.monotonic()
+        pool.longest[False] = 1.0
+        ends = [pool.would_end(one) - time.monotonic() for one in (encoder, point)]
+    assert of_any == pytest.approx(100, abs=1)
+    assert ends == pytest.approx([100, 1], abs=1)

@@ -17,7 +17,7 @@ from sweeps.ahead import after, alone, different, jobs_ahead, settings_of
 from sweeps.encoders import planned_facts, pretraining_of
 from sweeps.estimate import GUESSES, Cost, estimate
 from sweeps.jobs import Job
-from sweeps.launch import Plan, Told, composing, divided, launch, main, point
+from sweeps.launch import Plan, Told, by_turns, composing, divided, launch, main, point
 from sweeps.sweep_file import Sweep, choices, read
 from tests.commands import command, summary
 from tests.conftest import ROOT
@@ -219,6 +219,14 @@ def test_a_pre_training_that_failed_is_not_tried_again_by_its_points(
 
 
 @pytest.mark.usefixtures("opened")
+def test_within_a_budget_each_encoder_comes_just_before_its_points(tmp_path: Path) -> None:
+    encoders = [Job(name, (), tmp_path / name) for name in ("e0", "e1")]
+    points = [Job(f"p{n}", (), tmp_path / f"p{n}", needs=tmp_path / f"e{n % 2}") for n in range(4)]
+    free = Job("free", (), tmp_path / "free")
+    queue = by_turns(encoders, [*points, free])
+    assert [job.name for job in queue] == ["e0", "p0", "e1", "p1", "p2", "p3", "free"]
+
+
 def test_what_makes_two_pre_trainings_different() -> None:
     def digest(*words: str) -> str:
         return settings_of(point(("experiment=bert_nsp", *words)))
