@@ -17,9 +17,9 @@ import pytest
 
 from datamodules.task import Refused
 from sweeps import board, jobs, lease
+from sweeps.board import Board
 from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.board import Board
 from sweeps.jobs import ELSEWHERE, Job, Pool, run_jobs
 
 SCRIPT = """
