@@ -25,7 +25,7 @@ from sweeps.files import read_record
 from sweeps.lease import kept_alive
 from sweeps.pretraining import begin
 from sweeps.retelling import tell_agent
-from sweeps.runs import Run, alone, plain, refusing, run_directory
+from sweeps.runs import Run, alone, note_command, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.stopping import heeding, recording_stops
 from sweeps.suite import is_suite, run_suite
@@ -51,6 +51,7 @@ def main(cfg: DictConfig) -> None:
         else:
             with alone(directory), advising(RESUME), heeding(), following(), kept_alive():
                 run = Run.open(directory, cfg)
+                note_command(directory, HydraConfig.get().overrides.task)
                 with recording_stops(cfg, run):
                     execute(cfg, run)
     if status:

@@ -1,12 +1,15 @@
 """Which run folders belong to a sweep, and which of its points have none.
 
-A point finds its runs by the overrides that Hydra keeps beside them (.hydra/overrides.yaml), which are the words of its
-command: whoever started the run, and also where it failed. No configuration is composed for that.
+A point finds its runs by the words of the commands that asked for them, which are kept beside a run (by Hydra those of
+the last command, overrides.yaml; of all of them: commands.jsonl): whoever started it, and also where it failed. No
+configuration is composed for that.
 """
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import yaml
 
 from datamodules.task import Refused, fingerprint
 from sweeps.results import BROKEN, Point, Result, read
-from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
+from sweeps.runs import COMMANDS, DEVICES, ELSEWHERE, WORKPLACE
 
 NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
 
@@ -35,9 +38,12 @@ class Folder:
 
 def begun(folders: Iterable[Path]) -> list[Folder]:
     """The runs among these folders, also those that never finished."""
-    told = [folder / ".hydra/overrides.yaml" for folder in folders]
-    told = [file for file in told if file.is_file()]
-    return [Folder(file.parents[1], words_in(file), scale_in(file.with_name("config.yaml"))) for file in told]
+    found = []
+    for folder in folders:
+        if (file := folder / ".hydra/overrides.yaml").is_file():
+            scale, commands = scale_in(file.with_name("config.yaml")), {words_in(file), *commands_in(folder / COMMANDS)}
+            found += [Folder(folder, words, scale) for words in sorted(commands, key=sorted)]
+    return found
 
 
 def words_in(file: Path) -> frozenset[str]:
@@ -47,6 +53,13 @@ def words_in(file: Path) -> frozenset[str]:
     except yaml.YAMLError:
         return frozenset()
     return deciding(map(str, told)) if isinstance(told, list) else frozenset()
+
+
+def commands_in(file: Path) -> Iterator[frozenset[str]]:
+    """The same of every command that asked for a run; a line that a kill has torn is passed over."""
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        with suppress(json.JSONDecodeError):
+            yield deciding(map(str, json.loads(line)))
 
 
 def scale_in(file: Path) -> str | None:
@@ -97,16 +110,19 @@ def at_scale(wanted: Sequence[tuple[Point, frozenset[str]]], folders: Sequence[F
     by_words: dict[frozenset[str], list[Path]] = defaultdict(list)
     for one in folders:
         by_words[one.words].append(one.path)
-    results, missing, notes = [], [], []
+    results, missing, notes, taken = [], [], [], set()
     for point, words in wanted:
-        one, note = chosen([read(folder, point) for folder in by_words.pop(words, ())])
+        own = by_words.pop(words, [])
+        one, note = chosen([read(folder, point) for folder in own])
         results += [one] if one else []
         missing += [] if one else [point]
         notes += note
-    return Found(results, missing, [*notes, *further(wanted, by_words), *remarks(results)])
+        taken |= {*own}
+    others = [words for words, paths in by_words.items() if taken.isdisjoint(paths)]
+    return Found(results, missing, [*notes, *further(wanted, others), *remarks(results)])
 
 
-def further(wanted: Sequence[tuple[Point, frozenset[str]]], others: Mapping[frozenset[str], list[Path]]) -> list[str]:
+def further(wanted: Sequence[tuple[Point, frozenset[str]]], others: Sequence[frozenset[str]]) -> list[str]:
     """A sentence on runs that are a point's but for overrides in addition: they are other experiments."""
     ours = [words for _, words in wanted]
     more = [sorted(words - one) for words in others if (one := next((own for own in ours if own < words), None))]

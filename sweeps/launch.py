@@ -36,6 +36,7 @@ from sweeps.failures import report_failures
 from sweeps.files import write_lines, write_text
 from sweeps.jobs import ELSEWHERE, Job, run_jobs
 from sweeps.multirun import composed, short_names
+from sweeps.runs import note_command
 from sweeps.sentences import AGAIN, advising, answering
 from sweeps.sweep_file import OVERRIDES, Sweep, read
 
@@ -197,6 +198,9 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         print(f"{elsewhere} points are run by another launcher")
     if unbegun:
         print(f"{unbegun} points did not fit into the budget: {AGAIN}")
+    for job in plan.jobs:
+        if job.finished:  # perhaps by another sweep's command
+            note_command(job.directory, job.overrides)
     from sweeps.dashboard import came_to  # here, because scipy takes its time
 
     lines = came_to(sweep.path, told.overrides, [job.directory for job in plan.jobs])

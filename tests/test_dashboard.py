@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import yaml
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
@@ -19,6 +20,7 @@ from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
 from sweeps.results import read
+from sweeps.runs import COMMANDS, note_command
 from tests import synthetic
 
 PAPER = Published(
@@ -352,6 +354,26 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     file = synthetic.sweep(tmp_path, source="hub", scale="paper")
     (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
+
+
+@pytest.mark.usefixtures("_paper")
+def test_an_experiment_that_two_sweeps_share_is_found_by_both(tmp_path: Path) -> None:
+    """Hydra keeps the words of the last command alone."""
+    file = synthetic.sweep(tmp_path)
+    folders = sorted((tmp_path / "outputs").iterdir())
+    (before,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
+    for folder in folders:
+        kept = folder / ".hydra/overrides.yaml"
+        note_command(folder, yaml.safe_load(kept.read_text()))
+        note_command(folder, yaml.safe_load(kept.read_text()))
+        note_command(folder, ["experiment=another", "data.task=rte"])
+        kept.write_text("- experiment=another\n- data.task=rte\n")
+        assert len((folder / COMMANDS).read_text().splitlines()) == 2
+    with (folders[0] / COMMANDS).open("a") as lines:
+        lines.write('["torn')
+    (after,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
+    assert [one.folder for one in after.finished] == [one.folder for one in before.finished]
+    assert after.found.notes == before.found.notes
 
 
 @pytest.mark.usefixtures("_paper")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from safetensors.torch import load_file
 from datamodules import miniature
 from datamodules.glue_tasks import TASKS
 from lightning_modules.bert import Bert
-from sweeps.runs import alone
+from sweeps.runs import COMMANDS, alone
 from tests.commands import ROOT, TINY, Done, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 
@@ -165,6 +166,16 @@ def test_the_same_command_again_says_finished_and_changes_nothing(pretraining: t
     assert done.out.startswith("finished before")
     assert f"{summary(the_run(place))['headline']['value']:.4f} nats" in done.out
     assert contents(place) == before
+
+
+def test_other_words_for_a_finished_run_are_kept_beside_the_first(
+    pretraining: tuple[Path, Done], tmp_path: Path
+) -> None:
+    place = tmp_path / "copy"
+    shutil.copytree(pretraining[0], place)
+    assert command(place, *PRETRAIN, "seed=0").out.startswith("finished before")
+    told = [json.loads(line) for line in (the_run(place) / COMMANDS).read_text().splitlines()]
+    assert told == [[*PRETRAIN], [*PRETRAIN, "seed=0"]]
 
 
 @pytest.mark.parametrize("override", ["trainer.devices=two", "data.eval_batch_size=0"])
