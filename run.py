@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeps.checks import check_switches
 from sweeps.closing import closing_words
+from sweeps.commands import note_command
 from sweeps.encoders import explain
 from sweeps.environment import following, scaled, usual_logger
 from sweeps.errands import predict, prepare
@@ -25,7 +26,7 @@ from sweeps.files import read_record
 from sweeps.lease import kept_alive
 from sweeps.pretraining import begin
 from sweeps.retelling import tell_agent
-from sweeps.runs import Run, alone, note_command, plain, refusing, run_directory
+from sweeps.runs import Run, alone, plain, refusing, run_directory
 from sweeps.sentences import RESUME, advising, answering
 from sweeps.stopping import heeding, recording_stops
 from sweeps.suite import is_suite, run_suite

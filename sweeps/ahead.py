@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from datamodules.task import fingerprint
 from sweeps.encoders import find_encoder, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed
-from sweeps.jobs import Job
+from sweeps.job import Job
 from sweeps.pretraining import command_line
 from sweeps.settings import quoted, without
 from sweeps.tuning_space import Space
@@ -69,3 +69,13 @@ def after(job: Job, cfg: DictConfig, ahead: Mapping[str, Job]) -> Job:
     """A point, to begin when its encoder has been made."""
     made = ahead.get(settings_of(cfg)) if cfg.pretrain.recipe else None
     return job if made is None else replace(job, needs=made.directory)
+
+
+def by_turns(first: Sequence[Job], jobs: Sequence[Job]) -> list[Job]:
+    """Each encoder just before the first point that starts from it: what fits into a budget are points."""
+    encoders, queue = {job.directory: job for job in first}, []
+    for job in jobs:
+        if job.needs in encoders:
+            queue.append(encoders.pop(job.needs))
+        queue.append(job)
+    return queue

@@ -28,6 +28,11 @@ def rank_of(environment: Mapping[str, str] = os.environ) -> int | None:
     return None
 
 
+def is_follower() -> bool:
+    """Whether this is another rank than the first."""
+    return any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
 def under_agent() -> bool:
     """Whether an agent of W&B's sweeps started this process."""
     return "WANDB_SWEEP_ID" in os.environ

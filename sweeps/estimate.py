@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.files import read_record
-from sweeps.jobs import Job
+from sweeps.job import Job
 
 MB = 1e6
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeps.jobs import Outcome
+from sweeps.job import Outcome
 
 
 def last_lines(log: Path, count: int = 12) -> list[str]:

@@ -5,19 +5,18 @@ the last command, overrides.yaml; of all of them: commands.jsonl): whoever start
 configuration is composed for that.
 """
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from datamodules.task import Refused, fingerprint
+from sweeps.commands import commands_of
 from sweeps.results import BROKEN, Point, Result, read
-from sweeps.runs import COMMANDS, DEVICES, ELSEWHERE, WORKPLACE
+from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
 NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
 
@@ -41,7 +40,8 @@ def begun(folders: Iterable[Path]) -> list[Folder]:
     found = []
     for folder in folders:
         if (file := folder / ".hydra/overrides.yaml").is_file():
-            scale, commands = scale_in(file.with_name("config.yaml")), {words_in(file), *commands_in(folder / COMMANDS)}
+            scale = scale_in(file.with_name("config.yaml"))
+            commands = {words_in(file), *map(deciding, commands_of(folder))}
             found += [Folder(folder, words, scale) for words in sorted(commands, key=sorted)]
     return found
 
@@ -53,13 +53,6 @@ def words_in(file: Path) -> frozenset[str]:
     except yaml.YAMLError:
         return frozenset()
     return deciding(map(str, told)) if isinstance(told, list) else frozenset()
-
-
-def commands_in(file: Path) -> Iterator[frozenset[str]]:
-    """The same of every command that asked for a run; a line that a kill has torn is passed over."""
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-        with suppress(json.JSONDecodeError):
-            yield deciding(map(str, json.loads(line)))
 
 
 def scale_in(file: Path) -> str | None:

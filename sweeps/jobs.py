@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,67 +20,13 @@ from pathlib import Path
 from datamodules.task import whole
 from sweeps.board import PROGRESS, Board
 from sweeps.environment import PARENT, child_environment
-from sweeps.files import has_finished
+from sweeps.job import ELSEWHERE, Job, Outcome
 from sweeps.lease import Lease, claimed
 from sweeps.sentences import AGAIN, advising, terminated
 
 IMPATIENT = "SIDE_BY_SIDE_PATIENCE"  # variable: a job's own jobs get less time to stop than it has itself
-ELSEWHERE = -1000  # the status of a job that another process has claimed
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 PATIENCE = float(os.environ.get(IMPATIENT, "20"))  # seconds that a job has to stop before it is killed
-
-
-@dataclass(frozen=True)
-class Job:
-    """One process to be.
-
-    Attributes:
-        name: for people and for the log's file name.
-        overrides: Hydra's, as on the command line.
-        directory: where its run will be: a finished one is skipped, and no two jobs are in one place at once.
-        devices: GPUs that it takes.
-        rerun: run it also if it has finished before.
-        environment: variables of its own.
-        claim: a file that says whose the job is, where several processes on several machines may take it.
-        needs: the directory of a job that makes what it starts from: it begins after that one, and not if that failed.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
-    directory: Path
-    devices: int = 0
-    rerun: bool = False
-    environment: Mapping[str, str] | None = None
-    claim: Path | None = None
-    needs: Path | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.rerun and has_finished(self.directory)
-
-    @property
-    def words(self) -> list[str]:
-        """What stands on its command line; a job that was stopped goes on."""
-        begun = not self.rerun and (self.directory / "checkpoints/last.ckpt").is_file()
-        return [*self.overrides, *(["resume=true"] if begun else []), "trainer.enable_progress_bar=false"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        status: its process's, or that of the job that it needed.
-        log: of what it wrote; None if it had no process.
-        cause: how the job ended that it needed, if that failed.
-    """
-
-    job: Job
-    status: int
-    seconds: float = 0.0
-    log: Path | None = None
-    cause: "Outcome | None" = None
 
 
 @dataclass

@@ -29,14 +29,15 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.ahead import after, different, jobs_ahead
+from sweeps.ahead import after, by_turns, different, jobs_ahead
+from sweeps.commands import note_command
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
 from sweeps.failures import report_failures
 from sweeps.files import write_lines, write_text
-from sweeps.jobs import ELSEWHERE, Job, run_jobs
+from sweeps.job import ELSEWHERE, Job
+from sweeps.jobs import run_jobs
 from sweeps.multirun import composed, short_names
-from sweeps.runs import note_command
 from sweeps.sentences import AGAIN, advising, answering
 from sweeps.sweep_file import OVERRIDES, Sweep, read
 
@@ -207,16 +208,6 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
     write_lines(folder / "outcome.md", lines)
     print("\n".join(["", *lines, "", f"outcome: {folder / 'outcome.md'}", f"pages: {pages_of(sweep, told)}"]))
     return 1 if report_failures([outcome for outcome in outcomes if outcome.status != ELSEWHERE]) else 0
-
-
-def by_turns(first: Sequence[Job], jobs: Sequence[Job]) -> list[Job]:
-    """Each encoder just before the first point that starts from it: what fits into a budget are points."""
-    encoders, queue = {job.directory: job for job in first}, []
-    for job in jobs:
-        if job.needs in encoders:
-            queue.append(encoders.pop(job.needs))
-        queue.append(job)
-    return queue
 
 
 def pages_of(sweep: Sweep, told: Told) -> str:

@@ -14,7 +14,8 @@ from datamodules.task import Refused
 from sweeps.checks import check_switches
 from sweeps.environment import gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.jobs import Job, run_jobs
+from sweeps.job import Job
+from sweeps.jobs import run_jobs
 
 
 def command_flags(hydra: DictConfig | HydraConf) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datamodules.task import Refused
 from sweeps.board import tell
 from sweeps.environment import HELD, rank_of
-from sweeps.jobs import Job, Outcome, run_jobs
+from sweeps.job import Job, Outcome
+from sweeps.jobs import run_jobs
 from sweeps.lease import LOST, Claim, Lease, beating
 
 POLL = 1.0  # seconds between two looks at somebody else's work

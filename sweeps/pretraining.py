@@ -15,7 +15,7 @@ from sweeps.checks import check_followers
 from sweeps.encoders import find_encoder, part_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.jobs import Job
+from sweeps.job import Job
 from sweeps.lease import Claim, Lease
 from sweeps.multirun import command_flags, composed
 from sweeps.once import Work, run_held, see_to

@@ -4,11 +4,10 @@
 """
 
 import hashlib
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint
-from sweeps.environment import under_agent
+from sweeps.environment import is_follower, under_agent
 from sweeps.files import has_finished
 from sweeps.sentences import wrong_place
 
@@ -28,7 +27,6 @@ from sweeps.sentences import wrong_place
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
 ELSEWHERE += ("keep_fractions", "jobs", "prepare", "explain", "row", "shape", "trials_dir")
 DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "enable_progress_bar", "log_every_n_steps")
-COMMANDS = ".hydra/commands.jsonl"  # of everybody who asked for the experiment of a folder, a list of words each
 LOCK = ".running"  # held by the process that runs the experiment of a folder
 WORKPLACE = ("cache_dir", "num_workers", "eval_batch_size")
 
@@ -188,11 +186,6 @@ class Busy(Refused):
     """Another process has this run's folder: nothing in it may be touched."""
 
 
-def is_follower() -> bool:
-    """Whether this is another rank than the first."""
-    return any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "RANK", "NODE_RANK", "SLURM_PROCID"))
-
-
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """Only one process at a time runs an experiment in its place; the ranks that it starts belong to it.
@@ -214,16 +207,6 @@ def alone(directory: Path) -> Iterator[None]:
     finally:
         (directory / LOCK).unlink(missing_ok=True)
         lock.release()
-
-
-def note_command(directory: Path, words: Sequence[str]) -> None:
-    """Keep the words that asked for a folder's experiment, by which a sweep finds its points: Hydra keeps those of the
-    last command alone, and two sweeps may share an experiment."""
-    file, line = directory / COMMANDS, json.dumps(list(words))
-    if not is_follower() and not (file.is_file() and line in file.read_text(encoding="utf-8").split("\n")):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{line}\n")
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from sweeps.environment import gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
 from sweeps.files import read_record, write_json, write_text
 from sweeps.glue_table import Row
-from sweeps.jobs import Job, run_jobs
+from sweeps.job import Job
+from sweeps.jobs import run_jobs
 from sweeps.multirun import command_flags, composed
 
 GLUE = "datamodules.glue.Glue"

@@ -21,7 +21,7 @@ from sweeps.ahead import alone
 from sweeps.environment import gpus_needed, visible_gpus
 from sweeps.failures import report_failures
 from sweeps.files import read_record
-from sweeps.jobs import Job
+from sweeps.job import Job
 from sweeps.lease import Claim, Lease
 from sweeps.multirun import command_flags, composed
 from sweeps.once import Work, run_held, see_to

@@ -15,12 +15,12 @@ import yaml
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.commands import COMMANDS, note_command
 from sweeps.pages import tables
 from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
 from sweeps.results import read
-from sweeps.runs import COMMANDS, note_command
 from tests import synthetic
 
 PAPER = Published(

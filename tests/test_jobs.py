@@ -20,7 +20,8 @@ from sweeps import board, jobs, lease
 from sweeps.board import Board
 from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
 from sweeps.failures import report_failures
-from sweeps.jobs import ELSEWHERE, Job, Pool, run_jobs
+from sweeps.job import ELSEWHERE, Job
+from sweeps.jobs import Pool, run_jobs
 
 SCRIPT = """
 import json, os, sys, time

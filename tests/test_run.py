@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 from datamodules import miniature
 from datamodules.glue_tasks import TASKS
 from lightning_modules.bert import Bert
-from sweeps.runs import COMMANDS, alone
+from sweeps.commands import COMMANDS
+from sweeps.runs import alone
 from tests.commands import ROOT, TINY, Done, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 

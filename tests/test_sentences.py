@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import sentences
-from sweeps.jobs import Job, run_jobs
+from sweeps.job import Job
+from sweeps.jobs import run_jobs
 from sweeps.sentences import advising, answering
 from sweeps.stopping import heeding
 from tests.commands import TINY, command

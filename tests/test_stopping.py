@@ -11,7 +11,7 @@ import pytest
 from datamodules.task import Refused
 from lightning_modules import callbacks
 from sweeps.files import has_finished, read_history
-from sweeps.jobs import Job
+from sweeps.job import Job
 from sweeps.rows import read_records
 from tests.commands import NO_DROPOUT, TINY, command, history, summary, the_run
 

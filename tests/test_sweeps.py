@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from datamodules.task import Refused, fingerprint
-from sweeps.ahead import after, alone, different, jobs_ahead, settings_of
+from sweeps.ahead import after, alone, by_turns, different, jobs_ahead, settings_of
 from sweeps.encoders import planned_facts, pretraining_of
 from sweeps.estimate import GUESSES, Cost, estimate
-from sweeps.jobs import Job
-from sweeps.launch import Plan, Told, by_turns, composing, divided, launch, main, point
+from sweeps.job import Job
+from sweeps.launch import Plan, Told, composing, divided, launch, main, point
 from sweeps.sweep_file import Sweep, choices, read
 from tests.commands import command, summary
 from tests.conftest import ROOT

@@ -18,7 +18,7 @@ from datamodules.task import Refused
 from sweeps import jobs
 from sweeps.ahead import alone
 from sweeps.encoders import planned_facts, pretraining_of
-from sweeps.jobs import Job
+from sweeps.job import Job
 from sweeps.lease import Lease
 from sweeps.once import Work, see_to
 from sweeps.runs import experiment, run_name
