@@ -356,6 +356,15 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
 
 
+def test_no_printed_number_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a task that was not run."""
+    more = Value("no_nsp", "bert", "squad", "dev", "f1", 87.9)
+    monkeypatch.setattr(published, "read", lambda: {"nsp": replace(PAPER, values=(*PAPER.values, more))})
+    file = synthetic.sweep(tmp_path)
+    found = built(tmp_path, str(file))
+    assert found.rows("elsewhere") == [["no_nsp", "87.9"]]
+
+
 @pytest.mark.usefixtures("_paper")
 def test_an_experiment_that_two_sweeps_share_is_found_by_both(tmp_path: Path) -> None:
     """Hydra keeps the words of the last command alone."""

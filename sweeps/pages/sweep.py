@@ -92,6 +92,8 @@ def opening(told: Comparison) -> Iterator[Block]:
     if told.settings:
         yield Heading("All tasks", "all")
         yield tables.overview(told)
+    if (printed := tables.printed_elsewhere(told)) is not None:
+        yield printed
     if (claims := tables.claims(told)) is not None:
         yield claims
 

@@ -59,6 +59,29 @@ def both(told: Comparison, row: str, setting: Setting) -> Cell:
     return Cell(f"{number(group.mean).text}{spread}{theirs}", group.mean, note=note)
 
 
+def printed_elsewhere(told: Comparison) -> Table | None:
+    """The rows of the papers' tables on tasks that have no run here, so that no printed number is left out."""
+    here = {(setting.task, setting.metric) for setting in told.settings}
+    told_of = [one for one in (told.published.values if told.published else ()) if (one.task, one.metric) not in here]
+    columns = list(dict.fromkeys((one.paper, one.task, one.metric, one.split) for one in told_of))
+    if not columns:
+        return None
+    values = {(one.row, one.paper, one.task, one.metric, one.split): one.value for one in told_of}
+    rows = tuple(
+        (Cell(row), *(printed_cell(values.get((row, *column))) for column in columns))
+        for row in told.rows
+        if any((row, *column) in values for column in columns)
+    )
+    head = ("row", *(f"{task}, {metric} ({paper}, {split})" for paper, task, metric, split in columns))
+    caption = "What the papers print of these rows on tasks that were not run here."
+    return Table("elsewhere", "Printed, and not run here", head, rows, caption, frozenset(range(1, len(head))))
+
+
+def printed_cell(value: float | None) -> Cell:
+    """As the paper has it."""
+    return number(None) if value is None else Cell(f"{value:g}", value)
+
+
 def state(group: Group) -> str:
     """Why a place has no score."""
     return FAILED if group.failed else "running" if group.running else NOT_RUN if group.missing else "–"
