@@ -37,6 +37,7 @@ def test_a_report_and_a_workspace_are_saved(
     assert "workspace: http" in out
 
 
+@pytest.mark.slow
 def test_without_an_account_it_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = synthetic.sweep(tmp_path)
     for name in ("WANDB_API_KEY", "WANDB_ENTITY"):

@@ -252,6 +252,7 @@ def test_the_new_model_on_the_new_data(execute: Any) -> None:
     check_transfer(summary, FILES_OF_TOY, ["a boat", ("a peak",)], {"sea", "hills"})
 
 
+@pytest.mark.slow
 def test_a_frozen_encoders_layers_are_kept_of_the_new_data(execute: Any) -> None:
     encoder = execute("model=elmo_miniature", "data=miniature")["directory"]
     told = ("model=elmo_miniature", "data=toy", f"init_from={encoder}", "trainer.limit_train_batches=null")

@@ -122,7 +122,7 @@ def assert_the_same(runs: list[Path], folder: str, name: str, steps: range, exac
     ("every", "step", "micro"),
     [
         (3, 6, 1),  # from inside the first epoch, cut in the second one
-        (5, 6, 2),  # from the end of the first epoch, cut in the next step
+        pytest.param(5, 6, 2, marks=pytest.mark.slow),  # from the end of the first epoch, cut in the next step
         pytest.param(5, 8, 1, marks=pytest.mark.slow),  # from there, cut later
         pytest.param(7, 11, 2, marks=pytest.mark.slow),  # from inside the second epoch, cut in the third one
     ],

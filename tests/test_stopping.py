@@ -64,6 +64,7 @@ def test_a_stopped_run_has_a_record_and_is_not_finished(
         signal.signal(one, handlers.pop(0))
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_started_again(tmp_path: Path, stopped: Stopped) -> None:
     stopped(tmp_path, 3, signal.SIGTERM)
     done = command(tmp_path, *SHORT)

@@ -218,7 +218,6 @@ def test_a_pre_training_that_failed_is_not_tried_again_by_its_points(
     assert said.count("not begun, for encoder") == 2
 
 
-@pytest.mark.usefixtures("opened")
 def test_within_a_budget_each_encoder_comes_just_before_its_points(tmp_path: Path) -> None:
     encoders = [Job(name, (), tmp_path / name) for name in ("e0", "e1")]
     points = [Job(f"p{n}", (), tmp_path / f"p{n}", needs=tmp_path / f"e{n % 2}") for n in range(4)]
@@ -227,6 +226,7 @@ def test_within_a_budget_each_encoder_comes_just_before_its_points(tmp_path: Pat
     assert [job.name for job in queue] == ["e0", "p0", "e1", "p1", "p2", "p3", "free"]
 
 
+@pytest.mark.usefixtures("opened")
 def test_what_makes_two_pre_trainings_different() -> None:
     def digest(*words: str) -> str:
         return settings_of(point(("experiment=bert_nsp", *words)))
@@ -287,6 +287,7 @@ SMALL = (
 SMALL += ("trainer=smoke", "trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu")
 
 
+@pytest.mark.slow
 def test_a_point_and_its_control_run(tmp_path: Path) -> None:
     """A point of gpt_pretraining, in a process for the encoder; then random weights with that encoder's vocabulary."""
     told = ("experiment=gpt_pretraining", "data.task=cola", *SMALL)
