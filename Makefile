@@ -14,7 +14,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: PYTHON=$(PYTHON) TORCH_INDEX=$(TORCH_INDEX) (an index with the CPU build of torch; used if no GPU is seen)"
 
-demo: .venv/runtime.stamp ## pre-train BERT on the embedded miniature: no network once installed, one to two and a half minutes
+demo: .venv/runtime.stamp ## pre-train BERT on the embedded miniature: no network once installed, one to three minutes
 	$(BIN)/python run.py
 	@echo "Look at the record named above: its folder holds every number, the settings and the encoder."
 	@echo "Next: $(BIN)/python run.py --help"

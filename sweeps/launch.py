@@ -201,7 +201,7 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         print(f"{unbegun} points did not fit into the budget: {AGAIN}")
     for job in plan.jobs:
         if job.finished:  # perhaps by another sweep's command
-            note_command(job.directory, job.overrides)
+            note_command(job.directory, job.words)
     from sweeps.dashboard import came_to  # here, because scipy takes its time
 
     lines = came_to(sweep.path, told.overrides, [job.directory for job in plan.jobs])

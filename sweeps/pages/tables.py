@@ -90,8 +90,8 @@ def state(group: Group) -> str:
 def flops_unit(told: Comparison) -> tuple[str, float]:
     """The largest unit in which the dearest row has one at least, and its size."""
     dearest = max((cost_of(told, row, "flops", 1.0) or 0.0 for row in told.rows), default=0.0)
-    fitting = [(name, size) for name, size in FLOPS.items() if size <= dearest]
-    return max(fitting, key=lambda unit: unit[1], default=("GFLOPs", FLOPS["GFLOPs"]))
+    first, *larger = FLOPS.items()
+    return [first, *((name, size) for name, size in larger if size <= dearest)][-1]
 
 
 def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
