@@ -21,7 +21,7 @@ from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint
 from sweeps.environment import is_follower, under_agent
 from sweeps.files import has_finished
-from sweeps.sentences import wrong_place
+from sweeps.sentences import untaken, wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
@@ -216,9 +216,11 @@ def refusing(directory: Path) -> Iterator[Path]:
         yield directory
     except (Refused, InstantiationException, OSError) as error:
         refusal = error.__cause__ if isinstance(error, InstantiationException) else error
+        if isinstance(error, InstantiationException) and (reason := untaken(error)):
+            refusal = Refused(reason)
         if isinstance(refusal, OSError) and (reason := wrong_place(refusal)):
             refusal = Refused(reason)
-        if not isinstance(refusal, Refused | TypeError):  # TypeError: an argument that the class does not take
+        if not isinstance(refusal, Refused | TypeError):  # TypeError: an argument that the class needs
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)

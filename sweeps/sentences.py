@@ -6,6 +6,7 @@ traceback is a fault of the program.
 
 import errno
 import os
+import re
 import select
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import NoReturn
 
 from hydra.errors import (
     ConfigCompositionException,
+    InstantiationException,
     MissingConfigException,
     OverrideParseException,
     SearchPathException,
@@ -167,6 +169,17 @@ def unknown(key: str, parent: object) -> str:
     near = meant(name, there, f"{node}." if node else "")
     all_of_them = f": {node or 'the configuration'} has {', '.join(there)}"
     return f"there is no key {key}{near or all_of_them}{LIGHTNING if node.endswith('trainer') else ''}."
+
+
+def untaken(error: InstantiationException) -> str | None:
+    """A sentence for a value of a node that its class does not take, as a recipe has for data of another kind."""
+    cause = error.__cause__
+    argument = re.search(r"unexpected keyword argument '(\w+)'", str(cause)) if isinstance(cause, TypeError) else None
+    place = re.search(r"target '([\w.]+)'.*full_key: (\S+)", str(error), re.DOTALL)
+    if argument is None or place is None:
+        return None
+    target, node = place.groups()
+    return f"{node}.{argument[1]} is said, and {target} has no such setting."
 
 
 def first_line(words: str) -> str:

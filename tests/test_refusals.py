@@ -51,7 +51,7 @@ REFUSED: dict[str, list[str]] = {
     "model.attention_dropout=1": ["model.attention_dropout=1", "from 0 to below 1"],
     "model.nsp=maybe": ["nsp='maybe'", "True, False"],
     "model.loss_normalization=local": ["model.loss_normalization='local'", "global, per_replica"],
-    "+model.colour=red": ["colour"],
+    "+model.colour=red": ["model.colour is said, and lightning_modules.bert.Bert has no such setting"],
     # optimisers
     "model.optimizer.schedule=step": ["model.optimizer.schedule='step'", "jump, linear, cosine, constant"],
     "model.optimizer.lr=-1": ["model.optimizer.lr=-1", POSITIVE],
@@ -92,7 +92,7 @@ REFUSED: dict[str, list[str]] = {
     "text.objective.nsp_sampler=fair": ["text.objective.nsp_sampler='fair'", "reference, balanced"],
     "text.objective.dupe_factor=-1": ["text.objective.dupe_factor=-1", "or more"],
     "text.objective.dupe_factor=x": ["text.objective.dupe_factor='x'", "or more"],
-    "+text.objective.colour=red": ["colour"],
+    "+text.objective.colour=red": ["objective.colour is said, and datamodules.", "has no such setting"],
     "text.tokenizer.lowercase=maybe": ["text.tokenizer.lowercase='maybe'", "True, False"],
     "+text.tokenizer.min_frequency=x": ["text.tokenizer.min_frequency='x'", WHOLE],
     "text.tokenizer.file=nowhere.txt": ["nowhere.txt", "tokenizer.json, a vocab.txt"],
@@ -130,7 +130,10 @@ REFUSED: dict[str, list[str]] = {
     "data=corpus data.files=[nowhere.txt]": ["nowhere.txt", "books/*.txt"],
     "data=corpus data.files=[CITATION.cff] data.documents=file": ["no document for train", "at least two"],
     "model.vocab_size=6": ["model.vocab_size", "=6 is too small", "or more"],
-    "+data.colour=red": ["colour"],
+    "+data.colour=red": ["data.colour is said, and datamodules.corpus.Corpus has no such setting"],
+    "experiment=bert_mini_glue data=squad init_from=scratch": [
+        "data.submission is said, and datamodules.squad.Squad has no such"
+    ],
     # trainer
     "trainer.precision=half": ["trainer.precision='half'", "auto, 32-true, bf16-mixed"],
     "trainer.precision=16": ["trainer.precision=16", "auto, 32-true, bf16-mixed"],
