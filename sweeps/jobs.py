@@ -52,7 +52,8 @@ def run_jobs(
         group: W&B's group of their runs.
         gpus: what there is to give to them.
         until: on the monotonic clock; a job that would, as long as the longest of its kind so far, end later is not
-            begun. Those that need another and those that need none are two kinds.
+            begun, nor what needs it; a shorter one behind it may be. Those that need another and those that need none
+            are two kinds.
 
     Returns:
         The outcomes, in the order of `jobs`; of a job that was not begun, none.
@@ -84,10 +85,11 @@ class Pool:
             for _ in range(len(waiting)):
                 if (place := self.next_of([job for _, job in waiting])) is None:
                     break
-                if until is not None and self.would_end(waiting[place][1]) > until:
-                    waiting.clear()
-                    break
                 number, job = waiting.pop(place)
+                others = [one for _, one in waiting]
+                if until is not None and self.would_end(job, others) > until:
+                    waiting = [one for one in waiting if one[1].needs != job.directory]
+                    continue
                 if not self.begin(number, job):
                     waiting.append((number, job))
             self.collect()
@@ -102,12 +104,16 @@ class Pool:
                 return place if self.has_room(job) else None
         return None
 
-    def would_end(self, job: Job) -> float:
-        """When a job would, begun now, on the monotonic clock: as others of its kind, or of any if it is the first."""
+    def would_end(self, job: Job, waiting: Sequence[Job] = ()) -> float:
+        """When a job would, begun now, on the monotonic clock: as others of its kind, or of any if it is the first.
+
+        With it one of those that wait for it, without which it would be made for nothing.
+        """
         if job.finished:
             return -math.inf
         of_any = max(self.longest.values(), default=0.0)
-        return time.monotonic() + self.longest.get(job.needs is None, of_any)
+        kinds = [job.needs is None] + [False] * any(one.needs == job.directory for one in waiting)
+        return time.monotonic() + sum(self.longest.get(kind, of_any) for kind in kinds)
 
     def has_room(self, job: Job) -> bool:
         """Whether a process and a job's GPUs are free; what has finished takes none."""
