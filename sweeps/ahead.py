@@ -17,7 +17,7 @@ from sweeps.environment import gpus_needed
 from sweeps.job import Job
 from sweeps.pretraining import command_line
 from sweeps.settings import quoted, without
-from sweeps.tuning_space import Space
+from sweeps.tuning_space import Space, reported
 
 
 def different(configurations: Iterable[DictConfig]) -> list[DictConfig]:
@@ -28,6 +28,30 @@ def different(configurations: Iterable[DictConfig]) -> list[DictConfig]:
         if cfg.pretrain.recipe and not (space and space.is_of_pretraining):  # else only a point's trials will tell
             found.setdefault(settings_of(cfg), cfg)
     return list(found.values())
+
+
+def tried_first(configurations: Iterable[DictConfig]) -> tuple[int, int]:
+    """(encoders, trials) that points need besides those of `different`; points of other seeds alone share their trials.
+
+    A point whose encoder its trials choose has, besides theirs, one of its own.
+    """
+    encoders: set[str] = set()
+    trials: dict[str, int] = {}
+    for cfg in configurations:
+        if (space := Space.of(cfg)) is None:
+            continue
+        row = alone(cfg)
+        for key in reported(cfg):
+            OmegaConf.update(row, key, 0)
+        plain: Any = OmegaConf.to_container(row, resolve=True)
+        mark = fingerprint(plain)
+        trials[mark] = len(space.points()) * len(space.seeds)
+        if cfg.pretrain.recipe:
+            if space.is_of_pretraining:
+                encoders |= {f"{mark} {number}" for number in range(trials[mark])} | {f"{mark} of {cfg.pretrain.seed}"}
+            else:
+                encoders |= {f"{settings_of(row)} {seed}" for seed in space.seeds}
+    return len(encoders), sum(trials.values())
 
 
 def settings_of(cfg: DictConfig) -> str:

@@ -46,12 +46,13 @@ def taken(directory: Path) -> Cost:
     return Cost(float(read_record(directory)["cost"]["seconds"]), size)
 
 
-def estimate(points: Sequence[Job], encoders: int, scale: str | None) -> str:
+def estimate(points: Sequence[Job], encoders: int, scale: str | None, tried: tuple[int, int] = (0, 0)) -> str:
     """A line on what is left of a sweep; empty if nothing is, or nothing is known.
 
     Args:
         encoders: different pre-trainings of all points.
         scale: of the points.
+        tried: encoders and runs of the trials by which the points choose; a guess counts a trial as a point.
     """
     done = [taken(job.directory) for job in points if job.finished]
     left = len(points) - len(done)
@@ -63,4 +64,5 @@ def estimate(points: Sequence[Job], encoders: int, scale: str | None) -> str:
     if scale not in GUESSES:
         return ""
     encoder, point = GUESSES[scale]
-    return f"a guess at scale={scale}: {encoder * encoders + point * left}"
+    told = encoder * (encoders + tried[0]) + point * (left + tried[1])
+    return f"a guess at scale={scale}: {told}" + (f"; {tried[1]} of the runs are trials" if tried[1] else "")

@@ -29,7 +29,7 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.ahead import after, by_turns, different, jobs_ahead
+from sweeps.ahead import after, by_turns, different, jobs_ahead, tried_first
 from sweeps.commands import note_command
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
@@ -143,7 +143,7 @@ class Plan:
         for job, is_done in zip(self.jobs, done, strict=True):
             lines.append(f"  {'done' if is_done else 'to run'}  {job.name}  {job.directory}")
             lines.append(f"          {shlex.join(['python', 'run.py', *job.overrides])}")
-        told = estimate(self.jobs, encoders, self.configurations[0].scale)
+        told = estimate(self.jobs, encoders, self.configurations[0].scale, tried_first(self.configurations))
         return [*lines, *([told] if told else [])]
 
 

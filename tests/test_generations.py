@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from sweeps.ahead import alone, different
+from sweeps.ahead import alone, different, tried_first
 from sweeps.launch import composing, point
 from sweeps.sweep_file import choices, read
 from sweeps.tuning_space import Space
@@ -81,3 +81,12 @@ def test_an_encoder_that_trials_choose_is_not_made_ahead() -> None:
     ahead = point(("experiment=generations", "model=gpt")), point(("experiment=generations", "model=gpt", "seed=5"))
     assert len(different(ahead)) == 1
     assert different([point(("experiment=generations_flops", "model=gpt"))]) == []
+
+
+def test_trials_and_their_encoders_are_counted_once_for_all_seeds_of_a_row() -> None:
+    rows = [("transfer=features",), ("transfer=finetune",)]
+    seeds = [("pretrain.seed=0",), ("pretrain.seed=1",)]
+    words = [("model=gpt", *row, *seed) for row in rows for seed in seeds]
+    assert tried_first(point(("experiment=generations", *one)) for one in words) == (1, 4)  # two learning rates a row
+    assert tried_first(point(("experiment=generations_flops", *one)) for one in words[2:]) == (4 + 2, 4)
+    assert tried_first([point(("experiment=bert_nsp",))]) == (0, 0)

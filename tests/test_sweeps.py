@@ -257,6 +257,7 @@ def test_an_estimate_is_a_guess_until_something_was_run(tmp_path: Path) -> None:
     assert str(encoder * 2 + one * 3) in estimate(unbegun, 2, "small")
     assert "guess" in estimate(unbegun, 2, "small")
     assert estimate(unbegun, 2, None) == ""
+    assert str(encoder * 4 + one * 8) in estimate(unbegun, 2, "small", (2, 5))
     done = [finished(tmp_path / "a", 100, 10**9), finished(tmp_path / "b", 140, 10**9)]
     assert "by those that are done: some 6 minutes" in estimate([*unbegun, *done], 2, "small")
     assert "3.0 GB" in estimate([*unbegun, *done], 2, "small")
