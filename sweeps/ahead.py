@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from datamodules.task import fingerprint
-from sweeps.encoders import find_encoder, planned_facts, pretraining_of
+from sweeps.encoders import find_encoder, place_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed
 from sweeps.job import Job
 from sweeps.pretraining import command_line
@@ -77,11 +77,15 @@ def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> dic
         Refused: when a text is not there.
     """
     jobs: dict[str, Job] = {}
+    parts: dict[str, set[float]] = {}
+    for cfg in configurations:
+        if cfg.pretrain.recipe:
+            parts.setdefault(settings_of(cfg), set()).add(cfg.pretrain.fraction)
     for cfg in different(configurations):
         HydraConfig.instance().set_config(cfg)
         mark, folder = fingerprint(planned_facts(pretraining_of(alone(cfg)))), Path(cfg.encoders_dir)
-        if find_encoder(mark, folder) is None:
-            place, settings = folder / mark, cfg.pretrain.trainer
+        if find_encoder(mark, folder, parts[settings_of(cfg)]) is None:
+            place, settings = place_of(mark, folder, cfg.keep_fractions), cfg.pretrain.trainer
             words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
             devices = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
             job = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")

@@ -1,7 +1,7 @@
 """Which encoder a pre-training makes: its facts, their fingerprint, and the encoders that are there already."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,13 @@ def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:
             continue  # removed or replaced meanwhile
 
 
-def find_encoder(mark: str, folder: Path) -> Path | None:
-    """An encoder with this fingerprint, if there is one."""
-    return next((place for place, told in known_encoders(folder) if told.get("fingerprint") == mark), None)
+def find_encoder(mark: str, folder: Path, fractions: Iterable[float] = ()) -> Path | None:
+    """An encoder with this fingerprint, if one has left what it was at these fractions of its steps."""
+    asked = {folder_name(fraction) for fraction in fractions}
+    for place, told in known_encoders(folder):
+        if told.get("fingerprint") == mark and all(place.with_name(name).is_dir() for name in asked):
+            return place
+    return None
 
 
 def folder_name(fraction: float) -> str:
@@ -91,19 +95,12 @@ def folder_name(fraction: float) -> str:
     return "encoder" if fraction == WHOLE else f"encoder-{fraction:g}"
 
 
-def part_of(encoder: Path, fraction: float) -> Path:
-    """The encoder directory that the pre-training of `encoder` has left at a fraction of its steps.
-
-    Raises:
-        Refused: when there is none.
-    """
-    place = encoder.with_name(folder_name(fraction))
-    if place.is_dir():
-        return place
-    raise Refused(
-        f"pretrain.fraction={fraction:g} is not possible: {encoder.parent} was made without {place.name}; without that "
-        f"folder it is pre-trained again, and leaves what keep_fractions says."
-    )
+def place_of(mark: str, folder: Path, kept: Sequence[float]) -> Path:
+    """Where a pre-training is made: <mark>, or beside it where one is that has not left what is to be kept."""
+    place = folder / mark
+    if (place / "encoder" / "encoder.yaml").is_file() and find_encoder(mark, folder, kept) is None:
+        return folder / "-".join([mark, *(f"{fraction:g}" for fraction in kept)])
+    return place
 
 
 def explain(cfg: DictConfig) -> list[str]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused, fingerprint
 from sweeps.checks import check_followers
-from sweeps.encoders import find_encoder, part_of, planned_facts, pretraining_of
+from sweeps.encoders import find_encoder, folder_name, place_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed, visible_gpus
 from sweeps.failures import report_failures
 from sweeps.job import Job
@@ -71,26 +71,27 @@ def pretrained(cfg: DictConfig) -> Path:
         told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
         raise Refused(f"{told}: a transfer starts from one of them; init_from may be null, or scratch for a control.")
     mark, folder = fingerprint(planned_facts(pretraining_of(cfg))), Path(cfg.encoders_dir)
-    lease, place = Lease(folder / f"{mark}.lease"), folder / mark
+    lease, part = Lease(folder / f"{mark}.lease"), cfg.pretrain.fraction
     work = Work(
-        str(place),
+        str(folder / mark),
         "pre-trained",
         lease,
-        lambda: find_encoder(mark, folder) is not None,
-        lambda claim: pretrain(cfg, place, lease, claim),
+        lambda: find_encoder(mark, folder, [part]) is not None,
+        lambda claim: pretrain(cfg, mark, folder, lease, claim),
     )
     see_to([work], f"pretrain={cfg.pretrain.recipe}")
-    found = find_encoder(mark, folder)
+    found = find_encoder(mark, folder, [part])
     assert found is not None
-    return part_of(found, cfg.pretrain.fraction)
+    return found.with_name(folder_name(part))
 
 
-def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:
+def pretrain(cfg: DictConfig, mark: str, folder: Path, lease: Lease, claim: Claim) -> None:
     """Run the pre-training as a job, from its last checkpoint if it was begun before.
 
     Raises:
         Refused: when it failed; but not if the claim was lost meanwhile, and another makes the encoder.
     """
+    place = place_of(mark, folder, cfg.keep_fractions)
     print(f"pre-trains {place} first", flush=True)
     settings = cfg.pretrain.trainer
     gpus = visible_gpus(str(settings.accelerator))
@@ -101,5 +102,5 @@ def pretrain(cfg: DictConfig, place: Path, lease: Lease, claim: Claim) -> None:
         return
     if report_failures([outcome]):
         raise Refused(f"pretrain={cfg.pretrain.recipe} failed: {outcome.log} says why.")
-    if find_encoder(place.name, place.parent) is None:
+    if find_encoder(mark, folder, [cfg.pretrain.fraction]) is None:
         raise Refused(f"{place} has a record but no such encoder: remove the folder, and it is pre-trained again.")

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from lightning_modules.callbacks import Cost
 from sweeps import fractions
+from sweeps.encoders import find_encoder, place_of
 from sweeps.pretraining import command_line
 from sweeps.rows import row_key
 from tests.commands import TINY, command, summary, the_run
@@ -77,10 +78,36 @@ def test_a_transfer_takes_the_one_that_it_asks_for(kept: Path) -> None:
         assert f"outputs/{run}/{name} " in starts[fraction]["start"]
 
 
-def test_what_was_not_kept_is_refused_in_a_sentence(plain: tuple[Path, Any], tmp_path: Path) -> None:
+def test_what_was_not_kept_is_made_once_more_and_found_then(plain: tuple[Path, Any]) -> None:
     place, _ = plain
-    refusal = command(place, *TRANSFER, *SMALL, KEPT, "pretrain.fraction=0.5").refusal
-    assert f"outputs/{the_run(place).name} was made without encoder-0.5" in refusal
+    whole, asked = the_run(place), (*TRANSFER, *SMALL, KEPT)
+    done = command(place, *asked, "pretrain.fraction=0.5")
+    assert done.status == 0, done.err
+    (made,) = (place / "encoders").glob("*/encoder-0.5")
+    assert f"pre-trains encoders/{made.parent.name} first" in done.out
+    first, second = (load_file(run / "encoder" / "weights.safetensors") for run in (whole, made.parent))
+    assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
+    again = command(place, *asked, "pretrain.fraction=0.9")
+    assert again.status == 0, again.err
+    assert "pre-trains" not in again.out
+
+
+def test_it_is_made_beside_one_that_has_not_kept_it(tmp_path: Path) -> None:
+    def leave(name: str) -> None:
+        (tmp_path / "abc" / name).mkdir(parents=True)
+        (tmp_path / "abc" / name / "encoder.yaml").write_text("fingerprint: abc")
+
+    assert place_of("abc", tmp_path, [0.5]) == tmp_path / "abc"
+    leave("encoder")
+    assert find_encoder("abc", tmp_path, [0.5]) is None
+    assert place_of("abc", tmp_path, [0.5]) == tmp_path / "abc-0.5"
+    assert place_of("abc", tmp_path, []) == tmp_path / "abc"
+    leave("encoder-0.5")
+    assert find_encoder("abc", tmp_path, [1.0, 0.5]) == tmp_path / "abc" / "encoder"
+    assert find_encoder("abc", tmp_path, [0.9]) is None
+
+
+def test_a_fraction_that_is_not_kept_is_refused_in_a_sentence(tmp_path: Path) -> None:
     for told in ("pretrain.fraction=0.4", "pretrain.fraction=0", "pretrain.fraction=half"):
         refusal = command(tmp_path, *TRANSFER, *SMALL, KEPT, told).refusal
         assert "it may be 1 (the whole), or one of keep_fractions=[0.5, 0.9]" in refusal
