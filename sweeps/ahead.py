@@ -3,6 +3,7 @@
 A point would make its encoder itself (sweeps/pretraining.py), with the GPUs of a point, while others that need it wait.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from datamodules.task import fingerprint
-from sweeps.encoders import find_encoder, place_of, planned_facts, pretraining_of
+from sweeps.encoders import WHOLE, find_encoder, place_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed
 from sweeps.job import Job
 from sweeps.pretraining import command_line
@@ -20,14 +21,20 @@ from sweeps.settings import quoted, without
 from sweeps.tuning_space import Space, reported
 
 
-def different(configurations: Iterable[DictConfig]) -> list[DictConfig]:
-    """One point for each different pre-training, in their order; no text is looked at, so that no network is needed."""
+def different(configurations: Iterable[DictConfig], settings: Iterable[str]) -> dict[str, DictConfig]:
+    """A point for the settings of each pre-training, in their order; no text is looked at, no network needed.
+
+    Those of which only a point's trials will tell which encoder it takes have none.
+
+    Args:
+        settings: `settings_of` each.
+    """
     found: dict[str, DictConfig] = {}
-    for cfg in configurations:
+    for cfg, own in zip(configurations, settings, strict=True):
         space = Space.of(cfg)
-        if cfg.pretrain.recipe and not (space and space.is_of_pretraining):  # else only a point's trials will tell
-            found.setdefault(settings_of(cfg), cfg)
-    return list(found.values())
+        if own and not (space and space.is_of_pretraining):
+            found.setdefault(own, cfg)
+    return found
 
 
 def tried_first(configurations: Iterable[DictConfig]) -> tuple[int, int]:
@@ -55,11 +62,15 @@ def tried_first(configurations: Iterable[DictConfig]) -> tuple[int, int]:
 
 
 def settings_of(cfg: DictConfig) -> str:
-    """A digest of all settings of a point's pre-training."""
-    inner: Any = OmegaConf.to_container(alone(pretraining_of(cfg)), resolve=True)
-    told = {key: inner[key] for key in ("data", "trainer", "seed")}
-    told |= {"model": without(inner["model"], "finetuning", "auxiliary_lm"), "text": without(inner["text"], "format")}
-    return fingerprint(told)
+    """A digest of all settings of a point's pre-training; empty where it has none."""
+    if not cfg.pretrain.recipe:
+        return ""
+    inner: Any = pretraining_of(cfg)
+    told: dict[str, Any] = {
+        key: OmegaConf.to_container(inner[key], resolve=True) for key in ("model", "text", "data", "trainer")
+    }
+    told |= {"model": without(told["model"], "finetuning", "auxiliary_lm"), "text": without(told["text"], "format")}
+    return fingerprint({**told, "seed": inner.seed})
 
 
 def alone(cfg: DictConfig) -> DictConfig:
@@ -70,32 +81,33 @@ def alone(cfg: DictConfig) -> DictConfig:
     return copy
 
 
-def jobs_ahead(configurations: Sequence[DictConfig], gpus: Sequence[str]) -> dict[str, Job]:
+def jobs_ahead(configurations: Sequence[DictConfig], settings: Sequence[str], gpus: Sequence[str]) -> dict[str, Job]:
     """The pre-trainings that are not there yet, by the settings of the points that need them.
+
+    Args:
+        settings: `settings_of` each.
 
     Raises:
         Refused: when a text is not there.
     """
     jobs: dict[str, Job] = {}
-    parts: dict[str, set[float]] = {}
-    for cfg in configurations:
-        if cfg.pretrain.recipe:
-            parts.setdefault(settings_of(cfg), set()).add(cfg.pretrain.fraction)
-    for cfg in different(configurations):
+    parts: dict[str, set[float]] = defaultdict(set)
+    for cfg, own in zip(configurations, settings, strict=True):
+        parts[own].add(cfg.pretrain.get("fraction", WHOLE))
+    for own, cfg in different(configurations, settings).items():
         HydraConfig.instance().set_config(cfg)
         mark, folder = fingerprint(planned_facts(pretraining_of(alone(cfg)))), Path(cfg.encoders_dir)
-        if find_encoder(mark, folder, parts[settings_of(cfg)]) is None:
-            place, settings = place_of(mark, folder, cfg.keep_fractions), cfg.pretrain.trainer
+        if find_encoder(mark, folder, parts[own]) is None:
+            place, trainer = place_of(mark, folder, cfg.keep_fractions), cfg.pretrain.trainer
             words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
-            devices = gpus_needed(settings.devices, gpus, 1, "pretrain.trainer.devices")
-            job = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
-            jobs[settings_of(cfg)] = job
+            devices = gpus_needed(trainer.devices, gpus, 1, "pretrain.trainer.devices")
+            jobs[own] = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
     return jobs
 
 
-def after(job: Job, cfg: DictConfig, ahead: Mapping[str, Job]) -> Job:
-    """A point, to begin when its encoder has been made."""
-    made = ahead.get(settings_of(cfg)) if cfg.pretrain.recipe else None
+def after(job: Job, settings: str, ahead: Mapping[str, Job]) -> Job:
+    """A point, to begin when the encoder of these settings has been made."""
+    made = ahead.get(settings)
     return job if made is None else replace(job, needs=made.directory)
 
 

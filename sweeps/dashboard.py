@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from datamodules.task import Refused
 from sweeps import found, grouping, published
 from sweeps.comparison import Comparison
@@ -109,7 +111,11 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:
     """A sweep's comparisons, one for each scale."""
     told = read(file)
-    points = [(point, [*told.words(point), *overrides]) for point in told.points()]
+    said = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in overrides)}
+    points = [
+        ({key: said.get(key, value) for key, value in point.items()}, [*told.words(point), *overrides])
+        for point in told.points()
+    ]
     tables = published.read()
     paper = tables.get(file.stem)
     title = paper.title if paper else told.name

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -63,7 +64,13 @@ def scale_in(file: Path) -> str | None:
 
 def deciding(words: Iterable[str]) -> frozenset[str]:
     """Overrides, less the scale, which is told apart, and those that say where and on what a run is computed."""
-    places = {"scale", *ELSEWHERE, *(f"trainer.{key}" for key in DEVICES), *(f"data.{key}" for key in WORKPLACE)}
+    places = {
+        "scale",
+        "budget",
+        *ELSEWHERE,
+        *(f"trainer.{key}" for key in DEVICES),
+        *(f"data.{key}" for key in WORKPLACE),
+    }
     places -= {*NAMES}
     return frozenset(word for word in words if not {(key := word.partition("=")[0]), key.partition(".")[0]} & places)
 
@@ -146,15 +153,25 @@ def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
     for folder in folders:
         if not folder.is_dir():
             raise Refused(f"{folder} is no folder of a run: it may be a sweep's file, all, or folders as outputs/*.")
+        if not (folder / ".hydra").is_dir() and not (folder / "summary.json").is_file():
+            continue  # outputs/* has pages and sweeps' logs, too
         result = read(folder)
         scale = result.scale if result.finished else scale_in(folder / ".hydra/config.yaml")
-        mark = fingerprint({"config": result.config, "data": result.version}) if result.finished else str(folder)
+        mark = fingerprint({"config": plain_of(result), "data": result.version}) if result.finished else str(folder)
         if mark in seen:
             notes[scale].append(f"run more than once: {seen[mark]} counts, {result.name} is left out")
             continue
         seen[mark] = result.name
         results[scale].append(result)
     return {scale: Found(own, (), [*notes[scale], *remarks(own)]) for scale, own in results.items()}
+
+
+def plain_of(result: Result) -> dict[str, Any]:
+    """What makes a run's experiment, without where and on what it was computed: a rerun has the same."""
+    kept = {key: value for key, value in result.config.items() if key not in ELSEWHERE}
+    trainer = {key: value for key, value in kept.get("trainer", {}).items() if key not in DEVICES}
+    data = {key: value for key, value in kept.get("data", {}).items() if key not in WORKPLACE}
+    return {**kept, "trainer": trainer, "data": data}
 
 
 def remarks(results: Sequence[Result]) -> list[str]:

@@ -29,7 +29,7 @@ from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
-from sweeps.ahead import after, by_turns, different, jobs_ahead, tried_first
+from sweeps.ahead import after, by_turns, different, jobs_ahead, settings_of, tried_first
 from sweeps.commands import note_command
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
@@ -90,11 +90,12 @@ def composing() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's points as jobs, with the configuration of each; so many run at once, on these GPUs."""
+    """A sweep's points as jobs, each with its configuration and the settings of its pre-training."""
 
     sweep: Sweep
     jobs: list[Job]
     configurations: list[DictConfig]
+    settings: list[str]
     at_once: int
     gpus: list[str]
 
@@ -129,11 +130,11 @@ class Plan:
                 short_names(words), words, places, devices, configurations, strict=True
             )
         ]
-        return cls(sweep, jobs, configurations, at_once, gpus)
+        return cls(sweep, jobs, configurations, [settings_of(cfg) for cfg in configurations], at_once, gpus)
 
     def lines(self) -> list[str]:
         """Points, commands, what is done, and what the others will take."""
-        done, encoders = [job.finished for job in self.jobs], len(different(self.configurations))
+        done, encoders = [job.finished for job in self.jobs], len(different(self.configurations, self.settings))
         left = len(done) - sum(done)
         lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run, {self.at_once} at a time"]
         if encoders:
@@ -185,9 +186,10 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
     """Run what has not finished; returns the exit status, 1 if a point failed."""
     with composing():
         plan = Plan.of(sweep, told)
-        lacking = [cfg for cfg, job in zip(plan.configurations, plan.jobs, strict=True) if not job.finished]
-        ahead = jobs_ahead(lacking, plan.gpus)
-        jobs = [after(job, cfg, ahead) for job, cfg in zip(plan.jobs, plan.configurations, strict=True)]
+        lacking = [number for number, job in enumerate(plan.jobs) if not job.finished]
+        configurations = [plan.configurations[number] for number in lacking]
+        ahead = jobs_ahead(configurations, [plan.settings[number] for number in lacking], plan.gpus)
+        jobs = [after(job, own, ahead) for job, own in zip(plan.jobs, plan.settings, strict=True)]
     first = list({job.directory: job for job in ahead.values()}.values())  # settings may differ and encoders not
     until = None if told.budget is None else time.monotonic() + told.budget
     queue = [*first, *jobs] if until is None else by_turns(first, jobs)

@@ -181,10 +181,10 @@ def read(folder: Path, point: Point | None = None) -> Result:
         record = json.loads(file.read_bytes())
     except (ValueError, OSError) as error:
         return Result(folder, BROKEN, f"summary.json is no JSON ({error})", point=point or {})
+    if isinstance(record, dict) and record.get("status", FINISHED) != FINISHED:  # stopped: there is no headline
+        return Result(folder, FAILED, f"its status is {record['status']}", point=point or {})
     if why := what_is_wrong(record):
         return Result(folder, BROKEN, why, point=point or {})
-    if record.get("status", FINISHED) != FINISHED:
-        return Result(folder, FAILED, f"its status is {record['status']}", point=point or {})
     return Result(folder, FINISHED, record=record, point=point or {})
 
 

@@ -218,8 +218,12 @@ class Reader:
             raise self.refused(
                 key, f"{name}: min and max are {low}, {high}: they may be two numbers of one kind, min the smaller."
             )
-        if told.get("distribution") not in RANGES:
+        if (kind := told.get("distribution")) not in RANGES:
             raise self.refused(key, f"{name}: distribution may be {', '.join(RANGES)}.")
+        if kind == "int_uniform" and type(low) is not int:
+            raise self.refused(key, f"{name}: min and max are {low}, {high}: of int_uniform they may be whole numbers.")
+        if kind == "log_uniform_values" and (low or 0) <= 0:
+            raise self.refused(key, f"{name}: min is {low}: of log_uniform_values it may be above 0.")
 
     def check_value(self, name: str, value: Any) -> None:
         """What Hydra would not read as it is meant."""

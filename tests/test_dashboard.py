@@ -21,6 +21,7 @@ from sweeps.pages.curves import losses
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
 from sweeps.results import read
+from sweeps.sweep_file import read as read_sweep
 from tests import synthetic
 
 PAPER = Published(
@@ -160,6 +161,8 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     words = (outputs / "run-010/.hydra/overrides.yaml").read_text().replace("- ", "").split()
     (outputs / "run-003/summary.json").unlink()
     (outputs / "run-004/summary.json").write_text('{"status": "finis')
+    stopped = {"status": "stopped", "name": "run-007", "steps": 3, "metrics": {}, "seed": 0, "config": {"seed": 0}}
+    (outputs / "run-007/summary.json").write_text(json.dumps(stopped))
     record = json.loads((outputs / "run-005/summary.json").read_text())
     (outputs / "run-005/summary.json").write_text(json.dumps({**record, "collapsed": True}))
     headline = {"name": "accuracy", "value": float("nan")}
@@ -171,7 +174,8 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     found = built(tmp_path, str(file))
     text = " ".join(found.words)
     runs = {row[0]: row for row in found.rows("runs")}
-    assert runs["run-003"][6] == "failed"
+    assert runs["run-003"][6] == runs["run-007"][6] == "failed"
+    assert "run-007 is skipped" not in text
     assert runs["run-004"][6] == runs["run-006"][6] == "half-written"
     assert "run-004 is skipped" in text
     assert "accuracy is nan" in text
@@ -180,7 +184,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     assert "run-010 counts, twice is left out" in text
     assert "01234567, fedcba98+" in text
     rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
-    assert {row[0]: row[6] for row in rte} == {"nsp": "1", "no_nsp": "0"}  # failed
+    assert {row[0]: row[6] for row in rte} == {"nsp": "1", "no_nsp": "1"}  # failed
 
 
 @pytest.mark.usefixtures("_paper")
@@ -316,6 +320,20 @@ def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypa
     found = built(tmp_path, str(file), page="nsp")
     assert "Nothing has finished yet: of 24 runs none has a record." in found.words
     assert ["nsp", "not run", "not run [88.4]", "–", "–", "–"] in found.rows("overview")
+    pages = list((tmp_path / "outputs/dashboard").glob("*.html"))
+    assert pages
+    assert not [page for page in pages if "plotly" in page.read_text()], "there is no figure, and no script"
+
+
+def test_an_override_of_an_axis_is_what_the_points_are_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
+    file = synthetic.sweep(tmp_path, lacking=24)
+    said = read_sweep(file)
+    points = [said.words(point) for point in said.points() if point["data.task"] == "rte"]
+    synthetic.run(tmp_path / "outputs/one", synthetic.record(60.0, task="sst2"), [*points[0], "data.task=sst2"])
+    (told,) = dashboard.compared([str(file), "data.task=sst2", "budget=9m"], tmp_path / "outputs")
+    assert {setting.task for setting in told.settings} == {"sst2"}
+    assert {point["data.task"] for point in told.found.missing} == {"sst2"}
 
 
 def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
@@ -335,14 +353,17 @@ def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
 
 def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> None:
     for number, start in enumerate((None, "scratch", None)):
-        told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start})
+        again = {"rerun": number == 2, "logger": {"kind": "csv" if number else "offline"}}
+        told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start, **again})
         synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
+    (tmp_path / "outputs/sweeps/nsp").mkdir(parents=True)  # logs of a launcher
     found = built(tmp_path, *map(str, sorted((tmp_path / "outputs").iterdir())), page="runs-miniature")
     assert {row[0]: row[1] for row in found.rows("overview")} == {
         "bert_miniature from pretrain=miniature": "60.0",
         "bert_miniature from scratch, with the vocabulary of pretrain=miniature": "61.0",
     }
     assert "run more than once: run-0 counts, run-2 is left out" in found.words
+    assert "sweeps" not in {row[0] for row in found.rows("runs")}
 
 
 @pytest.mark.parametrize(("differs", "same"), [({}, True), ({"bert": "another text"}, False)])

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from sweeps.ahead import alone, different, tried_first
+from sweeps.ahead import alone, different, settings_of, tried_first
 from sweeps.launch import composing, point
 from sweeps.sweep_file import choices, read
 from sweeps.tuning_space import Space
@@ -79,8 +79,9 @@ def test_half_is_smaller_than_whole(model: str, scale: str) -> None:
 
 def test_an_encoder_that_trials_choose_is_not_made_ahead() -> None:
     ahead = point(("experiment=generations", "model=gpt")), point(("experiment=generations", "model=gpt", "seed=5"))
-    assert len(different(ahead)) == 1
-    assert different([point(("experiment=generations_flops", "model=gpt"))]) == []
+    assert len(different(ahead, [settings_of(cfg) for cfg in ahead])) == 1
+    by_trials = point(("experiment=generations_flops", "model=gpt"))
+    assert not different([by_trials], [settings_of(by_trials)])
 
 
 def test_trials_and_their_encoders_are_counted_once_for_all_seeds_of_a_row() -> None:

@@ -120,6 +120,14 @@ REFUSED: list[tuple[dict[str, Any], Sequence[str]]] = [
     ({"parameters": {"seed": {"min": 0, "max": 3}}}, ["seed is a range", "values"]),
     ({"method": "random", "parameters": {"x": {"min": 0, "max": 3.5, "distribution": "uniform"}}}, ["min and max"]),
     ({"method": "random", "parameters": {"x": {"min": 0, "max": 3, "distribution": "beta"}}}, ["int_uniform"]),
+    (
+        {"method": "random", "parameters": {"x": {"min": 0.0, "max": 3.5, "distribution": "int_uniform"}}},
+        ["whole numbers"],
+    ),
+    (
+        {"method": "random", "parameters": {"x": {"min": 0.0, "max": 3.5, "distribution": "log_uniform_values"}}},
+        ["above 0"],
+    ),
     ({"parameters": {"seed": {"values": ["1,2"]}}}, ["'1,2'", "Hydra"]),
     ({"parameters": {"x": {"values": ["a=b"]}}}, ["'a=b'", "Hydra"]),
     ({"parameters": {"x": {"value": {"lr": 1}}}}, ["flat names, x.<key>"]),

@@ -143,13 +143,14 @@ def test_points_that_share_an_encoder_have_it_made_once_and_by_the_fingerprint_t
     told = ("experiment=elmo_layers", "pretrain.seed=0"), ("experiment=elmo_layers", "pretrain.seed=1")
     layers = ("transfer.layers=last", "transfer.layers=mix/1")
     points = [point((*one, more)) for one in told for more in layers]
-    assert len(different(points)) == 2
-    ahead = jobs_ahead(points, gpus=[])
+    settings = [settings_of(cfg) for cfg in points]
+    assert len(different(points, settings)) == 2
+    ahead = jobs_ahead(points, settings, gpus=[])
     jobs = [*ahead.values()]
     assert len(jobs) == 2
     some = Job("point", (), Path("point"))
-    assert [after(some, cfg, ahead).needs for cfg in points] == [jobs[number].directory for number in (0, 0, 1, 1)]
-    assert after(some, points[0], {}) == some, "its encoder is there"
+    assert [after(some, own, ahead).needs for own in settings] == [jobs[number].directory for number in (0, 0, 1, 1)]
+    assert after(some, settings[0], {}) == some, "its encoder is there"
     for number, job in enumerate(jobs):
         cfg = points[2 * number]
         HydraConfig.instance().set_config(cfg)
@@ -162,7 +163,7 @@ def test_points_that_share_an_encoder_have_it_made_once_and_by_the_fingerprint_t
 @pytest.mark.usefixtures("opened")
 def test_a_pre_training_has_all_gpus_and_a_point_its_own() -> None:
     cfg = point(("experiment=elmo_layers", "trainer.devices=1"))
-    (job,) = jobs_ahead([cfg], gpus=["0", "1", "2", "3"]).values()
+    (job,) = jobs_ahead([cfg], [settings_of(cfg)], gpus=["0", "1", "2", "3"]).values()
     assert job.devices == 4
 
 
@@ -241,7 +242,7 @@ def test_what_makes_two_pre_trainings_different() -> None:
 def test_a_task_on_generated_text_does_not_change_what_its_encoder_reads() -> None:
     for scale in ("miniature", "small"):
         points = [point(("experiment=elmo_layer_probe", f"data={data}", f"scale={scale}")) for data in ("pos", "roles")]
-        assert len(different(points)) == 1
+        assert len(different(points, [settings_of(cfg) for cfg in points])) == 1
 
 
 def finished(folder: Path, seconds: float, size: int) -> Job:

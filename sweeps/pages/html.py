@@ -14,6 +14,7 @@ from sweeps.pages.blocks import Block, Cell, Figure, Heading, Page, Points, Tabl
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; img-src 'self' data: blob:"
 )
+PLOTLY = '<script defer src="plotly.min.js"></script>\n'
 LONG = 6  # lines of a list that are shown unfolded
 LONG_CELL = 60  # characters of a place in a table that needs room to be read
 
@@ -30,7 +31,7 @@ def page(content: Page, site: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<title>{safe(content.title)}</title>\n<link rel="icon" href="data:,">\n'
-        '<link rel="stylesheet" href="page.css">\n<script defer src="plotly.min.js"></script>\n'
+        f'<link rel="stylesheet" href="page.css">\n{PLOTLY if content.figures else ""}'
         '<script defer src="page.js"></script>\n</head>\n<body>\n'
         f"<header>{home}<h1>{safe(content.title)}</h1>\n"
         f'<p class="lead">{safe(content.lead)}</p>{f"<nav>{jumps}</nav>" if len(parts) > 1 else ""}</header>\n'

@@ -52,6 +52,7 @@ class Links:
         if result.record.get("encoder_fingerprint") is None or result.is_pretraining:
             return own, True
         encoder = self.encoder_of(result)
-        if encoder is None or own is None:
+        spent = encoder.record["cost"] if encoder else result.record.get("pretraining", {})
+        if "flops" not in spent or own is None:
             return own, False
-        return own + encoder.record["cost"].get("flops", 0.0), True
+        return own + spent["flops"], True
