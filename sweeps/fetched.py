@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from datamodules.task import Refused
+from sweeps.commands import commands_of, note_command
 
 RECORD = "record"  # in a W&B run's summary
 NOT_READ = ("samples", "neighbours", "nearest", "mistakes", "attention", "projection", "word_sets")
@@ -21,14 +22,15 @@ NAME = re.compile(r"\w[\w.+=-]*")
 
 
 def packed(record: dict[str, Any], directory: Path) -> str:
-    """A run's record as one text, with the overrides by which a sweep's point finds it.
+    """A run's record as one text, with the commands by which a sweep's points find it.
 
     Args:
         directory: the run's own.
     """
     file = directory / ".hydra/overrides.yaml"
     words = yaml.safe_load(file.read_text()) if file.is_file() else []
-    return json.dumps({**{key: value for key, value in record.items() if key not in NOT_READ}, "overrides": words})
+    kept = {key: value for key, value in record.items() if key not in NOT_READ}
+    return json.dumps({**kept, "overrides": words, "commands": list(commands_of(directory))})
 
 
 def fetch(place: str, runs: Path) -> Path:
@@ -68,5 +70,7 @@ def write(root: Path, run: str, record: dict[str, Any]) -> None:
     folder = root / (name if NAME.fullmatch(name) and not (root / name).exists() else f"run-{run}")
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump(record.pop("overrides")))
+    for words in record.pop("commands", []):  # a run of before they were kept has none
+        note_command(folder, words)
     (folder / ".hydra/config.yaml").write_text(yaml.safe_dump(record["config"]))
     (folder / "summary.json").write_text(json.dumps(record))

@@ -82,11 +82,11 @@ def record(done: Finished) -> dict[str, Any]:
         "config": OmegaConf.to_container(cfg, resolve=True),
         **left.shown,
     }
-    finish_logger(trainer, {**summary, "mistakes": left.mistakes}, run.directory)
     if trainer.is_global_zero:
-        write_json(run.directory / "summary.json", summary)
+        write_json(run.directory / "summary.json", summary)  # before W&B has it, whose server may be away by now
         if not cfg.keep_checkpoints:
             run.clear_checkpoints()
+    finish_logger(trainer, {**summary, "mistakes": left.mistakes}, run.directory)
     return summary
 
 

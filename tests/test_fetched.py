@@ -11,6 +11,7 @@ import pytest
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
+from sweeps.commands import commands_of, note_command
 from sweeps.fetched import fetch, packed, write
 from sweeps.record import close_run
 from tests import synthetic
@@ -66,6 +67,16 @@ def test_tables_of_fetched_runs_are_those_of_the_folders(
     assert "run-018" in there
     dashboard.main([str(file), "--runs", str(runs), "--from-wandb", PLACE, "--out", str(tmp_path / "pages")])
     assert "run-018" in (tmp_path / "pages/nsp-miniature.html").read_text()
+
+
+def test_all_commands_that_asked_for_a_run_go_up_and_come_back(tmp_path: Path) -> None:
+    asked = [["experiment=bert_nsp", "row=nsp"], ["experiment=mlm_rate", "text.objective.masking_rate=0.15"]]
+    for words in asked:
+        note_command(tmp_path / "here", words)
+    told = json.loads(packed({"name": "x-s0", "config": {"scale": "small"}}, tmp_path / "here"))
+    write(tmp_path / "root", "a", told)
+    assert list(commands_of(tmp_path / "root/x-s0")) == asked
+    assert "commands" not in json.loads((tmp_path / "root/x-s0/summary.json").read_text())
 
 
 def test_of_two_runs_of_one_name_both_are_there(tmp_path: Path) -> None:

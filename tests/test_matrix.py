@@ -385,6 +385,21 @@ CHOSEN = {  # by the tests of their groups, which see what was chosen
 FOLLOW = ("by_scale", "by_model", "paper", "by_shape", "passes")  # what others take in: test_scales, test_generations
 
 
+QUICKLY = ("bert_paper_pretraining", "bert_nsp", "context", "gpt_paper_pretraining")
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [one if one in QUICKLY else pytest.param(one, marks=pytest.mark.slow) for one in options("experiment")],
+)
+def test_any_recipe_is_small_with_the_trainer_for_it(experiment: str) -> None:
+    cfg = compose(f"experiment={experiment}", "trainer=smoke")
+    for trainer in (cfg.trainer, *([cfg.pretrain.trainer] if cfg.pretrain.recipe else [])):
+        assert (trainer.max_steps, trainer.max_epochs, trainer.limit_val_batches) == (4, -1, 2)
+        assert (trainer.val_check_interval, trainer.check_val_every_n_epoch) == (1.0, 1)
+    assert compose(f"experiment={experiment}", "trainer=smoke", "trainer.max_steps=9").trainer.max_steps == 9
+
+
 @pytest.mark.parametrize("name", sorted({str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")} - CHOSEN))
 def test_no_yaml_is_an_orphan(name: str) -> None:
     """Every file can be chosen under the name of its folder."""
