@@ -21,7 +21,7 @@ from sweeps.fetched import RECORD, packed
 from sweeps.files import write_json, write_lines
 from sweeps.fractions import leave_encoder
 from sweeps.mistakes import show_mistakes
-from sweeps.runs import Run
+from sweeps.runs import Diverged, Run
 from sweeps.showing import show, show_online
 from sweeps.tuning_space import TRIAL
 from sweeps.word_tables import likeness
@@ -57,7 +57,13 @@ class Finished:
 
 
 def record(done: Finished) -> dict[str, Any]:
-    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole."""
+    """Write everything that a finished run leaves; summary.json comes last and says that the rest is whole.
+
+    Raises:
+        Diverged: when a pre-training did: nobody is to find such an encoder.
+    """
+    if done.pretrains:
+        check_finite(done.model, done.cfg)
     cfg, run, trainer, data = done.cfg, done.run, done.trainer, done.data
     cost = spent(done)
     left = leave(done, cost) if trainer.is_global_zero else Left()
@@ -88,6 +94,16 @@ def record(done: Finished) -> dict[str, Any]:
             run.clear_checkpoints()
     finish_logger(trainer, {**summary, "mistakes": left.mistakes}, run.directory)
     return summary
+
+
+def check_finite(model: LanguageModel, cfg: DictConfig) -> None:
+    """Raises Diverged for weights that are no numbers."""
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            rate = cfg.model.optimizer.lr
+            raise Diverged(
+                f"the pre-training diverged ({name} is not finite): model.optimizer.lr={rate} may be smaller."
+            )
 
 
 def spent(done: Finished) -> dict[str, Any]:

@@ -186,6 +186,10 @@ class Busy(Refused):
     """Another process has this run's folder: nothing in it may be touched."""
 
 
+class Diverged(Refused):
+    """Training ended in weights that are no numbers: its history stays, to be looked at."""
+
+
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """Only one process at a time runs an experiment in its place; the ranks that it starts belong to it.
@@ -224,7 +228,7 @@ def refusing(directory: Path) -> Iterator[Path]:
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)
-            if not isinstance(refusal, Busy):
+            if not isinstance(refusal, Busy | Diverged):
                 remove_unbegun(directory, {".hydra", "wandb", "metrics.csv", LOCK})
         sys.exit(2)
     else:

@@ -24,7 +24,7 @@ from datamodules.glue_tasks import TASKS
 from lightning_modules.bert import Bert
 from sweeps.commands import COMMANDS
 from sweeps.runs import alone
-from tests.commands import ROOT, TINY, Done, command, history, launch, summary, table, the_run
+from tests.commands import QUIET, ROOT, TINY, Done, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 
 PRETRAIN = (*TINY, "trainer=smoke")
@@ -390,6 +390,21 @@ def test_a_refusal_is_one_sentence_and_leaves_nothing(name: str, tmp_path: Path)
     overrides, words = REFUSED[name]
     assert words in command(tmp_path, *TINY, "trainer=smoke", *overrides).refusal
     assert not list((tmp_path / "outputs").iterdir())
+
+
+def test_a_pre_training_that_diverges_leaves_its_history_and_no_encoder(tmp_path: Path) -> None:
+    """So many draws of noise against the few words of so small a world, at such a rate, end in no numbers."""
+    words = ("model=word2vec_miniature", "data=corpus", "data.source=miniature", "data.corpus=miniature", "logger=csv")
+    words += ("text.objective.negatives=15", "text.objective.sample=0", "model.optimizer.lr=5")
+    more = ("data.max_length=64", "data.global_batch_size=32", "trainer.max_steps=12", "trainer.max_epochs=-1", *QUIET)
+    done = command(tmp_path, *words, *more, "data.validation_sequences=20")
+    assert (
+        "the pre-training diverged (vectors.weight is not finite): model.optimizer.lr=5 may be smaller" in done.refusal
+    )
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert (folder / "metrics.csv").is_file()
+    assert not (folder / "encoder").exists()
+    assert not (folder / "summary.json").exists()
 
 
 def test_an_unfinished_run_is_neither_continued_nor_erased_unasked(tmp_path: Path) -> None:
