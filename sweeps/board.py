@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 PROGRESS = "SIDE_BY_SIDE_PROGRESS"  # variable with the file into which a job writes how far it is: "<share> <doing>"
 EVERY = 60.0  # seconds between two lines of a job where there is no terminal
+ALL = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt} of {total_fmt} jobs{postfix}"
 BAR = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
 
 
@@ -61,18 +62,27 @@ class Board:
         self.total, self.done, self.failed = total, 0, 0
         self.lines: dict[str, Line] = {}
         self.is_terminal = sys.stderr.isatty()
+        self.ran, self.since = 0, 0.0  # jobs that had a process and ended, and when the first was begun
+        self.whole: tqdm | None = None  # a bar over all jobs, where there are several
 
     def __enter__(self) -> Self:
+        if self.is_terminal and self.total > 1:
+            self.whole = tqdm(total=self.total, desc="all", bar_format=ALL, leave=False, file=sys.stderr)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for line in self.lines.values():
-            if line.bar is not None:
-                line.bar.close()
+        for bar in (self.whole, *(line.bar for line in self.lines.values())):
+            if bar is not None:
+                bar.close()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last job ends, if the others take as long as those that have ended."""
+        return (time.monotonic() - self.since) / self.ran * (self.total - self.done) if self.ran else None
 
     def began(self, name: str) -> None:
         """A job has a process."""
-        bar = None
+        self.since, bar = self.since or time.monotonic(), None
         if self.is_terminal:
             bar = tqdm(total=1.0, desc=name, bar_format=BAR, leave=False, file=sys.stderr)
         else:
@@ -100,9 +110,13 @@ class Board:
         """A job's process is gone, or was not needed."""
         self.done += 1
         self.failed += bool(status)
+        self.ran += bool(seconds)
         line = self.lines.pop(name, None)
         if line is not None and line.bar is not None:
             line.bar.close()
+        if self.whole is not None:
+            self.whole.n = self.done
+            self.whole.set_postfix_str(f"{clock(self.left)} left" if self.left is not None else "")
         took = f", {clock(seconds)}" if seconds else ""
         self.say(f"{'FAILED' if status else 'done'}: {name}{took}{' ' * bool(note)}{note}")
         tell(self.done / self.total, f"{self.done} of {self.total} jobs")
@@ -110,7 +124,8 @@ class Board:
     def say(self, words: str) -> None:
         """A line that stays."""
         failed = f", {self.failed} failed" if self.failed else ""
-        tqdm.write(f"[{self.done}/{self.total}{failed}] {words}", file=sys.stderr)
+        left = f", {clock(self.left)} left" if self.left and self.total > 1 else ""
+        tqdm.write(f"[{self.done}/{self.total}{failed}{left}] {words}", file=sys.stderr)
 
 
 def clock(seconds: float) -> str:

@@ -109,6 +109,7 @@ def test_a_page_has_ours_beside_the_papers(tmp_path: Path) -> None:
         assert float(table[row][2][0]) == pytest.approx(fmean(means))
         assert float(table[row][3][0]) == pytest.approx(stdev(means))
         assert [text for _, text in table[row][4:6]] == [str(len(scores)), str(sum(map(len, scores.values())))]
+    assert "budget" not in found.tables, "no run says what its encoder read"
     assert table["nsp"][1] == ("88.4", "88.4")
     assert table["nsp"][7][1] == "2"  # not run
     assert any("22 of 24" in words for words in found.words)
@@ -323,6 +324,25 @@ def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypa
     pages = list((tmp_path / "outputs/dashboard").glob("*.html"))
     assert pages
     assert not [page for page in pages if "plotly" in page.read_text()], "there is no figure, and no script"
+
+
+def test_a_row_has_what_its_encoders_and_its_tasks_took(tmp_path: Path) -> None:
+    spent = {"words": 2000, "tokens": 3000, "targets": {"masked_lm": 400, "next_sentence": 50}, "flops": 5e9}
+    for number in range(4):
+        told = synthetic.record(60.0, seed=number, encoder=number % 2, config={"init_from": None})
+        told["cost"] |= {"device_seconds": 10.0 * number, "head_parameters": 500}
+        more = {"pretraining": {**spent, "device_seconds": 7.0 + number}} if number else {}
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", {**told, **more})
+    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
+    (row,) = found.rows("budget")
+    assert row[1:6] == [
+        "2.0",
+        "3.0",
+        "0.5",
+        "5.0",
+        "9.0",
+    ]  # words, tokens, targets, GFLOPs, seconds: three runs have them
+    assert row[6:] == ["2000.0", "15.0", "942.2", "–", "0.5"]
 
 
 def test_an_override_of_an_axis_is_what_the_points_are_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

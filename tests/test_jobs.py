@@ -5,6 +5,7 @@ The program is a small script here, for what is asked is the scheduling; tests/t
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -237,9 +238,28 @@ def test_the_board_says_what_jobs_say_of_themselves(
         assert told.read_text() == "0.1250 step 5"  # what this process says to its own parent: of two jobs
         shown.ended("a", 0, 61.0, "")
         assert told.read_text() == "0.5000 1 of 2 jobs"
+        assert shown.whole is not None
+        assert shown.whole.n == 1
     said = capsys.readouterr().err
     assert "step 5" in said
-    assert "[1/2] done: a, 00:01:01" in said
+    assert re.search(r"\[1/2, 00:00:0\d left\] done: a, 00:01:01", said)
+    assert "1 of 2 jobs, 00:00:0" in said
+
+
+def test_the_time_left_of_all_jobs_counts_those_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two jobs at once took 100 s; of six one had finished before, so three are left: 150 s."""
+    now = [1000.0]
+    monkeypatch.setattr(board.time, "monotonic", lambda: now[0])
+    shown = board.Board(6)
+    shown.is_terminal = False
+    shown.ended("done before", 0, 0.0, "finished before")
+    assert shown.left is None
+    for name in "ab":
+        shown.began(name)
+    now[0] = 1100.0
+    for name in "ab":
+        shown.ended(name, 0, 100.0, "")
+    assert shown.left == pytest.approx(150)
 
 
 def test_the_time_left_of_a_job_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

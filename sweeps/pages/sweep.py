@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sweeps.comparison import Comparison, Setting
 from sweeps.pages import tables
 from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, number, signed
+from sweeps.pages.budgets import budget
 from sweeps.pages.charts import bars, costs, layers
 from sweeps.pages.curves import encoder_curves, task_curves
 from sweeps.pages.links import Links
@@ -92,6 +93,8 @@ def opening(told: Comparison) -> Iterator[Block]:
     if told.settings:
         yield Heading("All tasks", "all")
         yield tables.overview(told)
+    if (spent := budget(told)) is not None:
+        yield spent
     if (printed := tables.printed_elsewhere(told)) is not None:
         yield printed
     if (claims := tables.claims(told)) is not None:
