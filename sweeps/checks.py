@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from datamodules.task import GENERATED, Refused, one_of, real, whole
@@ -16,6 +17,7 @@ FOLLOWERS = {  # two sides, one owner
     "text.format.objective": "model.objective",
     "text.format.first_special": "model.vocab_size",
 }
+BY_SHAPE = Path(__file__).resolve().parents[1] / "conf/model/by_shape"
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+,(\d+,?)*")  # as one word
 
@@ -35,6 +37,7 @@ def check_switches(cfg: DictConfig) -> None:
     check_trainer("trainer", cfg.trainer, computes)
     check_data("data", cfg.data)
     Space.of(cfg)
+    check_shape_chosen(cfg)
     if cfg.pretrain.recipe in ("scale", "passes") and cfg.scale is None:
         raise Refused(
             f"pretrain={cfg.pretrain.recipe} needs a scale: scale (or the variable SCALE) may be miniature, small, "
@@ -45,6 +48,20 @@ def check_switches(cfg: DictConfig) -> None:
         check_fraction(cfg.pretrain.fraction, kept)
         check_trainer("pretrain.trainer", cfg.pretrain.trainer, computes)
         check_data("pretrain.data", cfg.pretrain.data)
+
+
+def check_shape_chosen(cfg: DictConfig) -> None:
+    """Refuse half of a model of which there is no half at this scale: it would be the whole under another name."""
+    if cfg.get("shape") != "half":
+        return
+    model = str(HydraConfig.get().runtime.choices["model"])
+    if (BY_SHAPE / model / f"{cfg.scale}_half.yaml").is_file():
+        return
+    models = ", ".join(sorted(path.name for path in BY_SHAPE.iterdir()))
+    raise Refused(
+        f"shape=half is not possible with model={model} and scale={cfg.scale or 'none'}: model may be {models}, and "
+        f"scale miniature, small, day, paper."
+    )
 
 
 def check_fractions(told: Any) -> list[float]:

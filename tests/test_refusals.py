@@ -170,6 +170,8 @@ REFUSED: dict[str, list[str]] = {
     "input=mine.tsv": ["input=mine.tsv", "predict="],
     "jobs=0": ["jobs=0", WHOLE],
     "jobs=many": ["jobs='many'", WHOLE],
+    "model=bert_tiny shape=half": ["shape=half", "model=bert_tiny", "scale=none", "bert, elmo, gpt"],
+    "model=gpt_lstm shape=half scale=miniature": ["shape=half", "model=gpt_lstm", "bert, elmo, gpt"],
     "keep_fractions=[1.5]": ["keep_fractions=1.5", "between 0 and 1"],
     GLUE + "pretrain=miniature pretrain.fraction=0.5": ["pretrain.fraction=0.5", "1 (the whole)", "keep_fractions"],
     GLUE + "pretrain=miniature pretrain.seed=x": ["pretrain.seed='x'", "a whole number from 0 up"],
