@@ -1,7 +1,9 @@
 """Which encoder a pre-training makes: its facts, their fingerprint, and the encoders that are there already."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -72,9 +74,14 @@ def planned_facts(cfg: DictConfig) -> dict[str, Any]:
     return encoder_facts(cfg, data, precision, model.ENCODER_VERSION, start.identity)
 
 
+def encoder_files(folder: Path) -> list[Path]:
+    """Descriptions of encoders: of pre-trainings inside transfers, and of runs of their own."""
+    return sorted([*folder.glob("*/encoder/encoder.yaml"), *Path("outputs").glob("*/encoder/encoder.yaml")])
+
+
 def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:
-    """Encoder directories with their descriptions: of pre-trainings inside transfers, and of runs of their own."""
-    for file in sorted([*folder.glob("*/encoder/encoder.yaml"), *Path("outputs").glob("*/encoder/encoder.yaml")]):
+    """Encoder directories with their descriptions."""
+    for file in encoder_files(folder):
         try:
             yield file.parent, yaml.safe_load(file.read_text())
         except (OSError, yaml.YAMLError):
@@ -82,11 +89,16 @@ def known_encoders(folder: Path) -> Iterator[tuple[Path, dict]]:
 
 
 def find_encoder(mark: str, folder: Path, fractions: Iterable[float] = ()) -> Path | None:
-    """An encoder with this fingerprint, if one has left what it was at these fractions of its steps."""
+    """An encoder with this fingerprint, if one has left what it was at these fractions of its steps.
+
+    Looked for by the line that has it: to read two hundred descriptions as yaml takes four seconds.
+    """
     asked = {folder_name(fraction) for fraction in fractions}
-    for place, told in known_encoders(folder):
-        if told.get("fingerprint") == mark and all(place.with_name(name).is_dir() for name in asked):
-            return place
+    line = re.compile(rf"^fingerprint: '?{mark}'?$", re.MULTILINE)
+    for file in encoder_files(folder):
+        with suppress(OSError):  # removed or replaced meanwhile
+            if line.search(file.read_text()) and all((file.parent.parent / name).is_dir() for name in asked):
+                return file.parent
     return None
 
 
