@@ -77,6 +77,7 @@ def assert_numbers(run: Run, record: dict[str, Any]) -> None:
     assert run.summary["name"] == record["name"]
     told = json.loads(run.summary[RECORD])
     assert "data.task=rte" in told.pop("overrides")
+    assert any("data.task=rte" in words for words in told.pop("commands"))
     assert told == {key: value for key, value in record.items() if key not in NOT_READ}
     assert at(run.summary, METRIC["name"]) == pytest.approx(record["headline"]["value"])
     for name in ("val/score", "test_validation/score"):
