@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -111,7 +112,7 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:
     """A sweep's comparisons, one for each scale."""
     told = read(file)
-    said = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in overrides)}
+    said = {key: value_of(word) for word in overrides for key in [word.partition("=")[0]]}
     points = [
         ({key: said.get(key, value) for key, value in point.items()}, [*told.words(point), *overrides])
         for point in told.points()
@@ -122,6 +123,16 @@ def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder])
     return [
         grouping.of_sweep(file.stem, title, scale, one, paper) for scale, one in found.of_points(points, there).items()
     ]
+
+
+def value_of(override: str) -> Any:
+    """As a sweep's file would have it: lists are words there, for a command takes them as they are."""
+    text = override.partition("=")[2]
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise Refused(f"{override} is no override: {text} cannot be read as a value.") from None
+    return text if isinstance(told, list | dict) else told
 
 
 def printed(pages: Sequence[Page], told: argparse.Namespace) -> None:

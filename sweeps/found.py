@@ -145,7 +145,7 @@ def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
     """Any runs, by scale; two of one experiment are named.
 
     Raises:
-        Refused: for a folder that is none of a run.
+        Refused: for what is no folder, or if none of them is a run's.
     """
     results: dict[str | None, list[Result]] = defaultdict(list)
     notes: dict[str | None, list[str]] = defaultdict(list)
@@ -163,6 +163,8 @@ def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
             continue
         seen[mark] = result.name
         results[scale].append(result)
+    if not results:
+        raise Refused("None of these folders is a run's: a run's has .hydra/ or summary.json in it, as outputs/* have.")
     return {scale: Found(own, (), [*notes[scale], *remarks(own)]) for scale, own in results.items()}
 
 

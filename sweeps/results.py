@@ -102,8 +102,13 @@ class Result:
 
     @property
     def encoder(self) -> int | str | None:
-        """What stands for the encoder: its pre-training's seed; of one from elsewhere its fingerprint."""
+        """What stands for the encoder: its pre-training's seed; of one from elsewhere its fingerprint; None: scratch.
+
+        A control has an encoder's vocabulary alone, whatever the recipe that made it.
+        """
         pretrain = self.config.get("pretrain", {})
+        if pretrain.get("recipe") and self.config.get("init_from") == "scratch":
+            return None
         return int(pretrain["seed"]) if pretrain.get("recipe") else self.record.get("encoder_fingerprint")
 
     @property

@@ -383,6 +383,8 @@ def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> 
         "bert_miniature from scratch, with the vocabulary of pretrain=miniature": "61.0",
     }
     assert "run more than once: run-0 counts, run-2 is left out" in found.words
+    runs = {row[0]: row[3] for row in found.rows("runs")}
+    assert runs == {"run-0": "3", "run-1": "–"}  # the control's weights are nobody's
     assert "sweeps" not in {row[0] for row in found.rows("runs")}
 
 
@@ -471,3 +473,22 @@ def test_encoders_are_where_the_variable_says(tmp_path: Path, monkeypatch: pytes
     assert lacking in " ".join(built(tmp_path, str(file)).words)
     monkeypatch.setenv("SIDE_BY_SIDE_ENCODERS", str(tmp_path / "kept"))
     assert 4e12 in built(tmp_path, str(file)).figures["rte-1-costs"]["data"][0]["x"]
+
+
+def test_an_overridden_axis_of_lists_is_as_the_file_has_it(tmp_path: Path) -> None:
+    assert dashboard.value_of("transfer.plug=[input,output]") == "[input,output]"
+    assert [dashboard.value_of(f"x={word}") for word in ("3", "0.5", "true", "nsp", "null")] == [
+        3,
+        0.5,
+        True,
+        "nsp",
+        None,
+    ]
+    with pytest.raises(Refused, match=r"transfer.plug=\[input is no override"):
+        dashboard.value_of("transfer.plug=[input")
+
+
+def test_folders_without_a_run_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "sweeps").mkdir()
+    with pytest.raises(Refused, match="None of these folders is a run's"):
+        dashboard.compared([str(tmp_path / "sweeps")], tmp_path)
