@@ -82,6 +82,7 @@ class Published:
         reference: the row that the others are compared with.
         replicate: what is drawn anew, "pretrain.seed" (an encoder) or "seed" (a training on the task).
         differs: by paper, what of its set-up ours does not have.
+        as_published: rows whose way is that of their own model's paper, where the others are the suite's.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Published:
     values: tuple[Value, ...] = ()
     claims: tuple[Claim, ...] = ()
     differs: Mapping[str, str] = field(default_factory=dict)
+    as_published: tuple[str, ...] = ()
 
     def row_of(self, point: Mapping[str, Any]) -> Row | None:
         """The row to which a point belongs; None: it is none of the table's."""

@@ -12,7 +12,7 @@ from datamodules.task import Refused, one_of, real
 from sweeps.claims import Claim, Published, Row, Value
 
 FILE = Path(__file__).with_name("published.yaml")
-KEYS = ("title", "papers", "rows", "reference", "replicate", "differs", "values", "claims")
+KEYS = ("title", "papers", "rows", "reference", "replicate", "differs", "as_published", "values", "claims")
 REPLICATES = ("pretrain.seed", "seed")
 SAYS = ("greater", "equivalent")
 SCALES = ("small", "day", "paper")  # never miniature: a generated world of three hundred thousand words is no paper's
@@ -78,6 +78,8 @@ class Reader:
         claims = tuple(
             self.claim(i, told, rows, papers, values) for i, told in enumerate(self.node.get("claims") or ())
         )
+        for row in (marked := tuple(self.node.get("as_published") or ())):
+            one_of(f"{self.place}.as_published", row, rows)
         alike = {claim.id for claim in claims}
         if len(alike) < len(claims):
             raise Refused(f"{self.place}.claims: two have one id; there are {', '.join(sorted(alike))}.")
@@ -91,6 +93,7 @@ class Reader:
             values=values,
             claims=claims,
             differs=self.differs,
+            as_published=marked,
         )
 
     @property

@@ -408,6 +408,14 @@ def test_no_printed_number_is_left_out(tmp_path: Path, monkeypatch: pytest.Monke
     assert found.rows("elsewhere") == [["no_nsp", "87.9"]]
 
 
+def test_a_row_of_its_papers_own_way_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "read", lambda: {"nsp": replace(PAPER, as_published=("nsp",))})
+    found = built(tmp_path, str(synthetic.sweep(tmp_path)))
+    first = {(row[0][0], row[0][1]) for row in found.tables["overview"] if row}
+    assert {("nsp", "nsp ◆"), ("no_nsp", "no_nsp")} <= first  # it sorts, and is in the CSV, by its name
+    assert "◆: the model as its own paper used it" in "".join(found.words)
+
+
 @pytest.mark.usefixtures("_paper")
 def test_an_experiment_that_two_sweeps_share_is_found_by_both(tmp_path: Path) -> None:
     """Hydra keeps the words of the last command alone."""

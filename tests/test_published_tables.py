@@ -126,6 +126,7 @@ def test_what_differs_is_said_once_for_a_paper(tmp_path: Path) -> None:
         ("title:", "titel:", "titel.*title, papers"),
         ("  reference: nsp\n", "", "has no reference"),
         ("reference: nsp", "reference: nps", "reference='nps'.*nsp, no_nsp"),
+        ("reference: nsp", "reference: nsp\n  as_published: [nps]", "as_published='nps'.*nsp, no_nsp"),
         ("replicate: pretrain.seed", "replicate: encoder", "replicate='encoder'.*pretrain.seed, seed"),
         ("{nsp: {model.nsp: true}, no_nsp: {model.nsp: false}}", "[nsp]", "rows is not possible"),
         ("row: nsp,", "row: nps,", r"values\[0\].row='nps'.*nsp, no_nsp"),

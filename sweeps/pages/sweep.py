@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sweeps.comparison import Comparison, Setting
 from sweeps.pages import tables
+from sweeps.pages.all_runs import all_runs
 from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, number, signed
 from sweeps.pages.budgets import budget
 from sweeps.pages.charts import bars, costs, layers
@@ -126,4 +127,4 @@ def closing(told: Comparison, links: Links) -> Iterator[Block]:
         yield Heading("Pre-training", "pretraining")
         yield from curves
     yield Heading("All runs", "every-run")
-    yield tables.runs(told, links)
+    yield all_runs(told, links)

@@ -6,12 +6,12 @@ from sweeps.comparison import Comparison, Group, Setting
 from sweeps.ladders import ceilings
 from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number, signed
 from sweeps.pages.figures import unit
-from sweeps.pages.links import Links
-from sweeps.results import BROKEN, FAILED, FINISHED, Result
+from sweeps.results import FAILED
 from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "failed", NOT_RUN, "collapsed")
+OWN_WAY = "◆"
 FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
 
@@ -28,13 +28,24 @@ def setting_name(setting: Setting, every: Sequence[Setting]) -> str:
     return ", ".join(words)
 
 
+def row_cell(told: Comparison, row: str) -> Cell:
+    """A row's name, marked where it goes its own paper's way."""
+    is_marked = told.published is not None and row in told.published.as_published
+    return Cell(f"{row} {OWN_WAY}" if is_marked else row, row)
+
+
+def legend(told: Comparison) -> str:
+    """What that mark says; nothing where no row has one."""
+    return f" {OWN_WAY}: the model as its own paper used it." if told.published and told.published.as_published else ""
+
+
 def overview(told: Comparison) -> Table:
     """Rows by tasks, as the papers print it: ours, and below it theirs in brackets; then what a run costs."""
     costs = (("seconds", "seconds", 1.0), ("flops", *flops_unit(told)), ("parameters", "million parameters", 1e6))
     columns = ("row", *(setting_name(one, told.settings) for one in told.settings), *(label for _, label, _ in costs))
     rows = tuple(
         (
-            Cell(row),
+            row_cell(told, row),
             *(both(told, row, setting) for setting in told.settings),
             *(number(cost_of(told, row, key, unit), 2) for key, _, unit in costs),
         )
@@ -43,6 +54,7 @@ def overview(told: Comparison) -> Table:
     caption = (
         "Ours: the mean and the standard deviation over encoders (over seeds, where there are none). In brackets "
         "what the papers print. Costs are of one training on a task, without the pre-training, the mean over all tasks."
+        + legend(told)
     )
     every = frozenset(range(1, len(columns)))
     return Table("overview", "Rows by tasks, with the papers' numbers", columns, rows, caption, every)
@@ -113,6 +125,7 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
         f"{unit(setting)} on {setting.data}. Collapsed runs give every example one label; they count "
         f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
         f"{told.replicate} (against a row from scratch by nothing), over examples too where each one's score is known."
+        + legend(told)
     )
     title = "Ours beside the papers'" if papers else "All rows"
     return Table(f"{anchor}-table", title, head, rows, caption, frozenset(range(1, len(head))))
@@ -121,7 +134,7 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
 def detail_cells(told: Comparison, group: Group, papers: Sequence[str], parts: Sequence[str]) -> tuple[Cell, ...]:
     """A row of that table."""
     return (
-        Cell(group.row),
+        row_cell(told, group.row),
         *(paper_cell(told, group.row, group.setting, paper) for paper in papers),
         number(group.mean) if group.results else Cell(state(group), float("-inf"), kind="quiet"),
         number(group.sd),
@@ -205,45 +218,3 @@ def mood(verdict: str) -> str:
     good = ("reproduced", "same direction", "equivalent")
     bad = ("opposite", "contradicted")
     return "good" if verdict.startswith(good) else "bad" if verdict.startswith(bad) else ""
-
-
-def runs(told: Comparison, links: Links) -> Table:
-    """Every run, and every point without one."""
-    columns = ("run", "row", "task", "encoder", "seed", "score", "status", "seconds", "commit")
-    row_of = {id(result): group.row for group in told.groups.values() for result in group.results}
-    rows = [run_cells(result, row_of.get(id(result), "–"), links) for result in told.found.results]
-    rows += [
-        (
-            Cell(", ".join(f"{key}={value}" for key, value in point.items())),
-            *[Cell("–")] * 5,
-            Cell(NOT_RUN, kind="quiet"),
-            Cell("–"),
-            Cell("–"),
-        )
-        for point in told.found.missing
-    ]
-    caption = "A name leads to the run's record. “Failed” is a run that began, has no record, and that nobody runs now."
-    return Table("runs", "All runs", columns, tuple(rows), caption, frozenset({5, 7}))
-
-
-def run_cells(result: Result, row: str, links: Links) -> tuple[Cell, ...]:
-    """One run."""
-    name = Cell(result.name, link=links.record(result))
-    kind = {FINISHED: "", FAILED: "bad", BROKEN: "bad"}.get(result.status, "quiet")
-    status = Cell(result.status, note=result.why, kind=kind)
-    if not result.finished:
-        return (name, Cell(row), *[Cell("–")] * 4, status, Cell("–"), Cell("–"))
-    encoder = Cell("–") if result.encoder is None else Cell(str(result.encoder)[:12], result.encoder)
-    if result.collapsed:
-        status = Cell("collapsed", kind="bad")
-    return (
-        name,
-        Cell(row),
-        Cell(result.task),
-        encoder,
-        count(result.seed),
-        number(result.score),
-        status,
-        number(result.record["cost"].get("seconds")),
-        Cell(result.commit),
-    )

@@ -17,6 +17,7 @@ LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "–": "--",
+    "◆": r"$\diamond$",
 }
 WIDEST = 120  # characters of a line at least: a narrower terminal breaks it, and no column becomes unreadable
 FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
