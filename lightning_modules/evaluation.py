@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.task import WORD_VECTORS, Task
 from lightning_modules.base import LanguageModel
-from lightning_modules.callbacks import Convergence
+from lightning_modules.callbacks import Convergence, kept
 from lightning_modules.head import judge_of
 from lightning_modules.metrics import task_metrics
 from lightning_modules.word_vectors import judge
@@ -98,7 +98,7 @@ def evaluate(trainer: L.Trainer, model: LanguageModel, data: Any, tests: bool = 
 
 def settle(trainer: L.Trainer, model: LanguageModel, data: Any, best: str) -> dict[str, float]:
     """Let the head of the epoch that is evaluated choose what it does not learn, on the selection set."""
-    curve = next(one for one in trainer.callbacks if isinstance(one, Convergence))  # pyright: ignore
+    curve = kept(trainer, Convergence)
     if "val" not in model.answers or not curve.has_just_seen(trainer.global_step, bool(best)):
         trainer.validate(model, datamodule=data, ckpt_path=best or None, weights_only=True, verbose=False)
     return judge_of(model.head).settle(model.task, gather(model.answers["val"]))

@@ -50,7 +50,7 @@ class Start:
         tokenizer: its settings, as far as the origin tells them.
         fingerprint: the encoder's, where it has one.
         instead: the chosen model yaml's size, where the origin has another, which counts; else empty.
-        cost: what its pre-training read and cost (`callbacks.Cost`, words of raw text); empty where nobody knows.
+        cost: what its pre-training read and cost (`cost.Cost`, words of raw text); empty where nobody knows.
     """
 
     words: str

@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import Logger
 
 from datamodules.task import Refused, Task, meant, one_of, real, whole
-from lightning_modules.callbacks import Agreement, Convergence, Cost, Place, Stop
+from lightning_modules.callbacks import Agreement, Convergence, Place, Stop
+from lightning_modules.cost import Cost
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "64-true")  # no fp16: the fused optimiser unscales inside
 OURS = {"default_root_dir", "logger", "callbacks", "use_distributed_sampler", "enable_model_summary"}

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.labelled import LabelledData
 from datamodules.task import GENERATED, WORD_VECTORS, fingerprint
 from lightning_modules.base import LanguageModel
-from lightning_modules.callbacks import Convergence, Cost
+from lightning_modules.callbacks import Convergence, kept
+from lightning_modules.cost import spent
 from lightning_modules.evaluation import SELECTION, Results
 from lightning_modules.features import FeatureHead
 from lightning_modules.start import Start
@@ -25,8 +25,6 @@ from sweeps.runs import Diverged, Run
 from sweeps.showing import show, show_online
 from sweeps.tuning_space import TRIAL
 from sweeps.word_tables import likeness
-
-C = TypeVar("C", bound=Callback)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def record(done: Finished) -> dict[str, Any]:
     if done.pretrains:
         check_finite(done.model, done.cfg)
     cfg, run, trainer, data = done.cfg, done.run, done.trainer, done.data
-    cost = spent(done)
+    cost = spent(done.trainer, done.model, done.data)
     left = leave(done, cost) if trainer.is_global_zero else Left()
     summary = {
         "status": "finished",
@@ -106,12 +104,6 @@ def check_finite(model: LanguageModel, cfg: DictConfig) -> None:
             )
 
 
-def spent(done: Finished) -> dict[str, Any]:
-    """What training read and cost, of all ranks (so that each has to ask); of a pre-training also words of raw text."""
-    cost = kept(done.trainer, Cost).figures(done.trainer, done.model)
-    return cost | ({"words": round(cost["passes"] * done.data.card["words"])} if done.pretrains else {})
-
-
 @dataclass(frozen=True)
 class Left:
     """What lies in a run's folder beside its record, in so far as the record tells of it."""
@@ -134,11 +126,6 @@ def leave(done: Finished, cost: dict[str, Any]) -> Left:
         mistakes = show_mistakes(folder, data, results) if data.task.kind == "span" else []
     is_shown = done.pretrains or data.task.kind == WORD_VECTORS
     return Left(mark, show(folder, model, data, results) if is_shown else {}, mistakes)
-
-
-def kept(trainer: L.Trainer, kind: type[C]) -> C:
-    """The trainer's callback of a kind."""
-    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # pyright: ignore
 
 
 def convergence(trainer: L.Trainer) -> dict[str, Any]:

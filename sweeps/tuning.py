@@ -48,8 +48,9 @@ class Trial:
 
     @property
     def flops(self) -> float | None:
-        """Of the pre-training that it started from, where that is known."""
-        return read_record(self.job.directory).get("pretraining", {}).get("flops")
+        """Of the pre-training that it started from, where that is known; random weights had none."""
+        told = read_record(self.job.directory)
+        return 0.0 if told.get("start") == "scratch" else told.get("pretraining", {}).get("flops")
 
     def figures(self) -> dict[str, Any]:
         """For the record of the run that needed it."""
@@ -142,13 +143,17 @@ def affordable(trials: Sequence[Trial], most_flops: float | None) -> list[Trial]
     """Those whose pre-training took no more.
 
     Raises:
-        Refused: when none did.
+        Refused: when none did, or nobody knows of one.
     """
     if most_flops is None:
         return list(trials)
-    kept = [one for one in trials if (one.flops or 0.0) <= most_flops]
+    known = [(one.flops, one) for one in trials if one.flops is not None]
+    if len(known) < len(trials):
+        name = next(one.job.name for one in trials if one.flops is None)
+        raise Refused(f"tuning.most_flops={most_flops:g}: the cost of {name}'s encoder is not known; it may be null.")
+    kept = [one for flops, one in known if flops <= most_flops]
     if not kept:
-        least = min(one.flops or 0.0 for one in trials)
+        least = min(flops for flops, _ in known)
         raise Refused(f"tuning.most_flops={most_flops:g}: the least that was tried took {least:.3g}; it may be more.")
     return kept
 

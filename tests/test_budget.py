@@ -13,7 +13,7 @@ from torch import nn
 from datamodules.corpora import divided
 from datamodules.loading import BatchLoader, Share
 from datamodules.passes import Passes
-from lightning_modules.callbacks import parameters_of
+from lightning_modules.cost import parameters_of
 from tests.commands import QUIET, command, launch, summary, the_run
 
 MODELS = ("word2vec_miniature", "nnlm_miniature", "elmo_tiny", "gpt_tiny", "bert_tiny")

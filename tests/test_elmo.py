@@ -134,7 +134,7 @@ def test_a_stream_goes_on_where_it_was_left(corpus: Corpus) -> None:
     model = elmo()
     parts = []
     for batch in (first, second):
-        model.pretraining_losses(batch)  # as `callbacks.Cost` does
+        model.pretraining_losses(batch)  # as `cost.Cost` does
         parts.append({name: float(value) for name, (value, _) in model.pretraining_losses(batch).items()})
         model.keep_states()
     fresh = {name: float(value) for name, (value, _) in elmo().pretraining_losses(second).items()}

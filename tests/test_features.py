@@ -15,7 +15,7 @@ from datamodules.task import Refused, Task
 from datamodules.tokenization import Vocabulary, WordPiece, save_tokenizer
 from lightning_modules.answering import load_model
 from lightning_modules.bert import Bert
-from lightning_modules.callbacks import Cost
+from lightning_modules.cost import Cost
 from lightning_modules.feature_labels import OfTexts
 from lightning_modules.gpt import Gpt
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from lightning_modules.callbacks import Cost
+from lightning_modules.cost import Cost
 from sweeps import fractions
 from sweeps.encoders import find_encoder, place_of
 from sweeps.pretraining import command_line
@@ -51,13 +51,20 @@ def test_encoders_on_the_way_are_the_weights_of_their_steps_and_the_whole_one_do
 ) -> None:
     run, (other, seen) = the_run(kept), plain
     assert sorted(path.name for path in run.glob("encoder*")) == ["encoder", "encoder-0.5", "encoder-0.9"]
-    marks = set()
+    marks, costs = set(), dict[int, dict[str, Any]]()
     for name, step in (("encoder", 6), ("encoder-0.5", 3), ("encoder-0.9", 5)):
         told = yaml.safe_load((run / name / "encoder.yaml").read_text())
-        assert told["steps"] == step
+        assert told["steps"] == told["cost"]["steps"] == step
+        costs[step] = told["cost"]
         marks.add(told["fingerprint"])
         tensors = load_file(run / name / "weights.safetensors")
         assert all(torch.equal(tensor, seen[step][key]) for key, tensor in tensors.items())
+    for step in (3, 5):
+        assert costs[step]["words"] == pytest.approx(costs[6]["words"] * step / 6, abs=1)
+        assert 0 < costs[step]["tokens"] < costs[6]["tokens"]
+        assert 0 < costs[step]["seconds"] < costs[6]["seconds"]
+        ratio = costs[step]["flops"] / costs[6]["flops"]
+        assert ratio == pytest.approx(costs[step]["tokens"] / costs[6]["tokens"])
     assert len(marks) == 3, "a cache of one's layers is not the other's"
     assert run.name == the_run(other).name
     assert summary(run)["encoder_fingerprint"] == summary(the_run(other))["encoder_fingerprint"]
@@ -76,6 +83,7 @@ def test_a_transfer_takes_the_one_that_it_asks_for(kept: Path) -> None:
         told = yaml.safe_load((kept / "outputs" / run / name / "encoder.yaml").read_text())
         assert starts[fraction]["encoder_fingerprint"] == told["fingerprint"]
         assert f"outputs/{run}/{name} " in starts[fraction]["start"]
+        assert starts[fraction]["pretraining"] == told["cost"]
 
 
 def test_what_was_not_kept_is_made_once_more_and_found_then(plain: tuple[Path, Any]) -> None:
@@ -127,7 +135,11 @@ class Left:
 
     def __init__(self, patch: pytest.MonkeyPatch, steps: int, *told: float) -> None:
         self.found: list[tuple[float, int]] = []
-        patch.setattr(fractions, "leave_encoder", lambda *words: self.found.append((words[-1], words[3].global_step)))
+        self.asked: list[int] = []  # for what it has cost until there
+        patch.setattr(fractions, "spent", lambda trainer, *_: self.asked.append(trainer.global_step))
+        patch.setattr(
+            fractions, "leave_encoder", lambda *words, cost: self.found.append((words[-1], words[3].global_step))
+        )
         cfg: Any = SimpleNamespace(keep_fractions=told)
         self.callback, self.steps = fractions.Fractions(cfg, Path(), None, None), steps  # pyright: ignore
 
@@ -145,6 +157,7 @@ def test_each_is_left_once_by_the_first_process_and_not_again_after_a_resume(mon
     left = Left(monkeypatch, 150, 0.4, 0.05, 0.001)
     left.train(0, 20, rank=1)
     assert left.found == []
+    assert left.asked == [1, 8], "its cost is the sum over all processes: each has to ask"
     left.train(0, 20)
     left.train(10, 150)
     assert left.found == [(0.001, 1), (0.05, 8), (0.4, 60)]

@@ -22,7 +22,7 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from safetensors.torch import load_file
 
 from datamodules import miniature
-from lightning_modules import callbacks, training
+from lightning_modules import callbacks, cost, training
 from sweeps.files import read_history
 from tests.commands import NO_DROPOUT, TINY, command, history, launch, start, summary, table, the_run
 
@@ -61,7 +61,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
     """Cut the runs of this process off after a step, or none, and let a pre-training leave checkpoints more often."""
-    checkpoints, batch_end = training.checkpoints, callbacks.Cost.on_train_batch_end
+    checkpoints, batch_end = training.checkpoints, cost.Cost.on_train_batch_end
 
     def after(step: int | None, every: int = 0) -> None:
         def often(*arguments: Any) -> list[Any]:
@@ -76,7 +76,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
                 raise RuntimeError("power cut")
 
         monkeypatch.setattr(training, "checkpoints", often)
-        monkeypatch.setattr(callbacks.Cost, "on_train_batch_end", end)
+        monkeypatch.setattr(cost.Cost, "on_train_batch_end", end)
 
     return after
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from datamodules.task import Refused
-from lightning_modules import callbacks
+from lightning_modules import cost
 from sweeps.files import has_finished, read_history
 from sweeps.job import Job
 from sweeps.rows import read_records
@@ -28,7 +28,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Stopped:
         raise SystemExit(143)
 
     def run(place: Path, step: int, cause: signal.Signals) -> int:
-        batch_end = callbacks.Cost.on_train_batch_end
+        batch_end = cost.Cost.on_train_batch_end
 
         def end(self: Any, trainer: Any, *arguments: Any) -> None:
             batch_end(self, trainer, *arguments)
@@ -37,7 +37,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Stopped:
 
         with monkeypatch.context() as patch:
             patch.setattr("sweeps.sentences.die", die)
-            patch.setattr(callbacks.Cost, "on_train_batch_end", end)
+            patch.setattr(cost.Cost, "on_train_batch_end", end)
             return command(place, *SHORT).status
 
     return run

@@ -76,7 +76,7 @@ def trials(place: Path, scores: dict[float, tuple[float, ...]]) -> list[Trial]:
     for value, each in scores.items():
         for seed, score in enumerate(each):
             folder = place / f"{value}-{seed}"
-            folder.mkdir()
+            folder.mkdir(parents=True)
             record = {"headline": {"value": score}, "metrics": {"test_validation/score": 100 - score}}
             (folder / "summary.json").write_text(json.dumps(record))
             found.append(Trial({LR: value}, seed, Job("", (), folder)))
@@ -107,6 +107,8 @@ def test_what_costs_too_much_is_tried_but_not_taken(tmp_path: Path) -> None:
     assert chosen == {None: 2.0, 5e9: 2.0, 4e9: 3.0, 1e9: 1.0}
     with pytest.raises(Refused, match=r"tuning.most_flops=5e\+08: the least that was tried took 1e\+09"):
         affordable(tried, 5e8)
+    with pytest.raises(Refused, match="encoder is not known"):
+        affordable(trials(tmp_path / "unknown", {4.0: (50,)}), 1e9)
 
 
 @pytest.mark.usefixtures("opened")
