@@ -97,8 +97,8 @@ def chosen(told: Comparison, setting: Setting | None = None) -> str:
     """A filter: the sweep's runs at this scale, of this task."""
     parts = [f"Metric('Group') == {told.name!r}"]
     parts += [f"Config('scale') == {told.scale!r}"] if told.scale else []
-    if setting is not None and any("data.task" in result.point for result in told.finished):
-        parts.append(f"Config('data.task') == {setting.task!r}")
+    if setting is not None and len({one.task for one in told.settings}) > 1:
+        parts.append(f"Tags() in [{setting.task!r}]")  # the configuration of an agent's run may have no data.task
     return " and ".join(parts)
 
 
