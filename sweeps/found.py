@@ -17,6 +17,7 @@ import yaml
 from datamodules.task import Refused, fingerprint
 from sweeps.commands import commands_of
 from sweeps.results import BROKEN, Point, Result, read
+from sweeps.rows import but_for_places
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
 NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
@@ -170,10 +171,8 @@ def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
 
 def plain_of(result: Result) -> dict[str, Any]:
     """What makes a run's experiment, without where and on what it was computed: a rerun has the same."""
-    kept = {key: value for key, value in result.config.items() if key not in ELSEWHERE}
-    trainer = {key: value for key, value in kept.get("trainer", {}).items() if key not in DEVICES}
-    data = {key: value for key, value in kept.get("data", {}).items() if key not in WORKPLACE}
-    return {**kept, "trainer": trainer, "data": data}
+    kept = but_for_places({key: value for key, value in result.config.items() if key not in ELSEWHERE})
+    return kept | {"pretrain": but_for_places(kept.get("pretrain", {}))}
 
 
 def remarks(results: Sequence[Result]) -> list[str]:

@@ -98,12 +98,18 @@ def recipe_of(config: Mapping[str, Any]) -> str:
 
 def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """A run, or the pre-training inside it, without seeds, devices, places and the tokenizer's file."""
-    kept = but_for_whole({key: value for key, value in config.items() if key != "seed"})
-    dropped = {"data": ("seed", "tokenizer", *WORKPLACE), "trainer": DEVICES}
-    kept |= {node: without(kept[node], *keys) for node, keys in dropped.items() if node in kept}
+    kept = but_for_places(but_for_whole({key: value for key, value in config.items() if key != "seed"}))
+    if "data" in kept:
+        kept["data"] = without(kept["data"], "seed", "tokenizer")
     if "tokenizer" in kept.get("text", {}):
         kept["text"] = kept["text"] | {"tokenizer": without(kept["text"]["tokenizer"], "file")}
     return kept
+
+
+def but_for_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run, or the pre-training inside it, without where and on what it was computed."""
+    dropped = {"data": WORKPLACE, "trainer": DEVICES}
+    return {**config, **{node: without(config[node], *keys) for node, keys in dropped.items() if node in config}}
 
 
 def values(record: dict) -> Iterator[tuple[str, float]]:

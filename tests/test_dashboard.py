@@ -304,7 +304,7 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
     for grid, setting in zip(grids, told.settings, strict=True):
         (runs,) = grid["runSets"]
         filters = {one["key"]["name"]: one["value"] for one in runs["filters"]["filters"]}
-        assert filters == {"group": "nsp", "scale": "miniature", "data.task": setting.task}
+        assert filters == {"group": "nsp", "scale": "miniature", "tags": [setting.task]}
         assert [one["name"] for one in runs["grouping"]] == ["model.value.nsp"]
         panels = {one["viewType"]: one["config"] for one in grid["panelBankSectionConfig"]["panels"]}
         bars = panels["Bar Chart"]
@@ -374,6 +374,7 @@ def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
 def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> None:
     for number, start in enumerate((None, "scratch", None)):
         again = {"rerun": number == 2, "logger": {"kind": "csv" if number else "offline"}}
+        again["pretrain"] = {"recipe": "miniature", "seed": 3, "trainer": {"max_steps": 75, "devices": 1 + number}}
         told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start, **again})
         synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
     (tmp_path / "outputs/sweeps/nsp").mkdir(parents=True)  # logs of a launcher

@@ -1,7 +1,6 @@
 """`--wandb` through the real client, against the stand-in for W&B's server."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,6 @@ def test_a_report_and_a_workspace_are_saved(
     assert (report["displayName"], workspace["displayName"]) == ("nsp (scale=miniature)", "nsp-miniature")
     tables = [block["content"] for block in json.loads(report["spec"])["blocks"] if "content" in block]
     assert any("model.nsp=True" in table for table in tables)
-    grids = [block for block in json.loads(report["spec"])["blocks"] if block["type"] == "panel-grid"]
-    filters = [json.dumps(grid["metadata"]["runSets"]) for grid in grids]
-    assert [re.findall(r'"tags".*?"value": \["(\w+)"\]', told) for told in filters] == [["cola"], ["rte"]]
     out = capsys.readouterr().out
     assert "report: http" in out
     assert "workspace: http" in out
