@@ -117,6 +117,7 @@ class Comparison:
         reference: the row that the others are compared with.
         groups: by row and setting; each row is in every setting, if only as "not run".
         others: runs that belong to no row of the table.
+        overrides: of all its runs, beside the sweep's own words.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Comparison:
     found: Found = field(repr=False)
     published: Published | None = None
     others: Sequence[Result] = ()
+    overrides: tuple[str, ...] = ()
 
     @property
     def worlds(self) -> list[str]:

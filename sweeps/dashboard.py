@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.errors import HydraException
 
 from datamodules.task import Refused
 from sweeps import found, grouping, published
@@ -30,10 +31,11 @@ from sweeps.pages.blocks import Page
 from sweeps.pages.index import index
 from sweeps.pages.links import Links
 from sweeps.pages.pair import pair
+from sweeps.sentences import answering
 from sweeps.sweep_file import read
 
 EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
-ALL = "all"
+ALL, SCALE = "all", "scale="
 
 
 def main(words: Sequence[str]) -> None:
@@ -43,8 +45,9 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("what", nargs="+", help="sweeps/*.yaml, or all, or folders of runs; and overrides of launch")
     parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="FOLDER", help="where the runs are")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pages; <runs>/dashboard if not given")
+    ways = parser.add_mutually_exclusive_group()
     for way, what in (("text", "in the terminal"), ("csv", "as CSV"), ("latex", "for booktabs")):
-        parser.add_argument(f"--{way}", action="store_true", help=f"print the tables {what}, and write no page")
+        ways.add_argument(f"--{way}", action="store_true", help=f"print the tables {what}, and write no page")
     parser.add_argument("--wandb", action="store_true", help="also save a report and a workspace for each sweep")
     parser.add_argument(
         "--from-wandb", metavar="ENTITY/PROJECT", help="read this project's runs, not those of a folder"
@@ -54,15 +57,20 @@ def main(words: Sequence[str]) -> None:
     if told.from_wandb:
         told.runs = fetch(told.from_wandb, told.runs)
     folder = told.out or told.runs / "dashboard"
+    for way, place in (("runs", told.runs), ("out", folder)):
+        if place.exists() and not place.is_dir():
+            raise Refused(f"--{way} {place} is not possible: it may be a folder.")
     links = links_from(folder, told.runs)
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
     pages += [pair(one, links) for one in comparisons if one.name == grouping.RUNS and len(one.finished) == 2]
+    if [len(one.finished) for one in comparisons if one.name == grouping.RUNS] == [1, 1]:
+        print("the two runs are of two scales, which are never put together: there is no page of what changed")
     if told.text or told.csv or told.latex:
         printed(pages, told)
         return
     site.write([index(comparisons, pages), *pages], folder)
-    print(f"{len(pages)} pages: {folder / 'index.html'}")
+    print(f"{len(pages)} page{'s' * (len(pages) > 1)}: {folder / 'index.html'}")
     if told.wandb:
         from sweeps.online import save
 
@@ -102,6 +110,9 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
     elif len(files) not in (0, len(names)) or not names:
         raise Refused(f"{' '.join(what)}: it may be sweeps' files, or {ALL}, or folders of runs as outputs/*.")
     if files:
+        if not runs.is_dir():
+            print(f"{runs} is not there: nothing has been run yet, or --runs may be another folder")
+        check_overrides(files[0], overrides)
         there = found.begun(sorted(runs.iterdir()) if runs.is_dir() else ())
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
@@ -117,12 +128,32 @@ def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder])
         ({key: said.get(key, value) for key, value in point.items()}, [*told.words(point), *overrides])
         for point in told.points()
     ]
-    tables = published.read()
-    paper = tables.get(file.stem)
-    title = paper.title if paper else told.name
-    return [
-        grouping.of_sweep(file.stem, title, scale, one, paper) for scale, one in found.of_points(points, there).items()
-    ]
+    points = list({str(point): (point, words) for point, words in points}.values())  # an axis may be overridden
+    paper = published.read().get(file.stem)
+    title, more = paper.title if paper else told.name, tuple(word for word in overrides if not word.startswith(SCALE))
+    results = found.of_points(points, there)
+    if (scale := next((word.removeprefix(SCALE) for word in overrides if word.startswith(SCALE)), None)) is not None:
+        results = {scale: results.get(scale) or found.of_points(points, ())[None]}
+    return [grouping.of_sweep(file.stem, title, scale, one, paper, more) for scale, one in results.items()]
+
+
+def check_overrides(file: Path, overrides: Sequence[str]) -> None:
+    """Refuse what `sweeps.launch` would, by composing one point; a file that composes in no way has other faults."""
+    if overrides:
+        from sweeps.launch import Told, composing, point
+
+        def fault(words: Sequence[str]) -> HydraException | None:
+            try:
+                point(words)
+            except HydraException as error:
+                return error
+            return None
+
+        sweep, told = read(file), Told.of(overrides)
+        words = sweep.words(next(iter(sweep.points())))
+        with composing():
+            if (wrong := fault([*words, *told.overrides])) is not None and fault(words) is None:
+                raise wrong
 
 
 def value_of(override: str) -> Any:
@@ -148,8 +179,9 @@ def printed(pages: Sequence[Page], told: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except Refused as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with answering():
+        try:
+            main(sys.argv[1:])
+        except Refused as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)

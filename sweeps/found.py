@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from datamodules.task import Refused, fingerprint
-from sweeps.commands import commands_of
-from sweeps.results import BROKEN, Point, Result, read
+from sweeps.commands import COMMANDS, commands_of
+from sweeps.results import BROKEN, HISTORY, Point, Result, read
 from sweeps.rows import but_for_places
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
@@ -41,9 +41,10 @@ def begun(folders: Iterable[Path]) -> list[Folder]:
     """The runs among these folders, also those that never finished."""
     found = []
     for folder in folders:
-        if (file := folder / ".hydra/overrides.yaml").is_file():
+        file = folder / ".hydra/overrides.yaml"
+        if file.is_file() or (folder / COMMANDS).is_file():
             scale = scale_in(file.with_name("config.yaml"))
-            commands = {words_in(file), *map(deciding, commands_of(folder))}
+            commands = {*map(deciding, commands_of(folder)), *([words_in(file)] if file.is_file() else [])}
             found += [Folder(folder, words, scale) for words in sorted(commands, key=sorted)]
     return found
 
@@ -100,7 +101,9 @@ def of_points(points: Sequence[tuple[Point, Sequence[str]]], folders: Sequence[F
     """
     wanted = [(point, deciding(words)) for point, words in points]
     known = {words for _, words in wanted}
-    scales = dict.fromkeys(one.scale for one in folders if one.words in known) or {None: None}
+    scales = dict.fromkeys(one.scale for one in folders if one.words in known)
+    if not scales:  # there may be runs of other experiments, of which a reader is told
+        scales = dict.fromkeys(one.scale for one in folders if any(own < one.words for own in known)) or {None: None}
     return {
         scale: at_scale(wanted, [one for one in folders if one.scale == scale]) for scale in sorted(scales, key=str)
     }
@@ -151,7 +154,7 @@ def of_folders(folders: Iterable[Path]) -> dict[str | None, Found]:
     results: dict[str | None, list[Result]] = defaultdict(list)
     notes: dict[str | None, list[str]] = defaultdict(list)
     seen: dict[str, str] = {}
-    for folder in folders:
+    for folder in {folder.resolve(): folder for folder in folders}.values():
         if not folder.is_dir():
             raise Refused(f"{folder} is no folder of a run: it may be a sweep's file, all, or folders as outputs/*.")
         if not (folder / ".hydra").is_dir() and not (folder / "summary.json").is_file():
@@ -178,7 +181,12 @@ def plain_of(result: Result) -> dict[str, Any]:
 def remarks(results: Sequence[Result]) -> list[str]:
     """What a reader must know of these runs as a whole."""
     lines = [f"{one.name} is skipped: {one.why}" for one in results if one.status == BROKEN]
-    commits = sorted({one.commit for one in results if one.finished})
+    finished = [one for one in results if one.finished]
+    lines += [f"{one.name}: {file} is torn, or empty" for one in finished for file in one.torn]
+    without = [one.name for one in finished if not (one.folder / HISTORY).is_file()]
+    if len(without) < len(finished):  # of W&B's runs none has one
+        lines += [f"{name} has no {HISTORY}: it is in no learning curve" for name in without]
+    commits = sorted({one.commit for one in finished})
     if len(commits) > 1:
         lines.append(f"made by several versions of the code: {', '.join(commits)}")
     return lines

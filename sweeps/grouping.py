@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from datamodules.task import fingerprint
 from sweeps.comparison import SEEDS, Comparison, Group, Setting
 from sweeps.found import Found
+from sweeps.ladders import WORDS, of_metrics
 from sweeps.published import Published
 from sweeps.results import FAILED, RUNNING, Point, Result
 from sweeps.rows import particulars, recipe_of, settings_of
@@ -17,14 +19,21 @@ RUNS = "runs"  # the name of a comparison that is no sweep's
 TASKS = ("data.task", "data")  # parameters that say what is evaluated
 
 
-def of_sweep(name: str, title: str, scale: str | None, found: Found, published: Published | None) -> Comparison:
+def of_sweep(
+    name: str,
+    title: str,
+    scale: str | None,
+    found: Found,
+    published: Published | None,
+    overrides: tuple[str, ...] = (),
+) -> Comparison:
     """A sweep's runs in the rows of its table; without one, in rows of what its points do not share but for seeds."""
     points = [*(result.point for result in found.results), *found.missing]
     keys = axes(points)
     names = [row_name(point, keys, published) for point in points]
     rows = tuple(published.rows) if published else tuple(dict.fromkeys(name for name in names if name is not None))
     reference = published.reference if published else rows[0]
-    return compared(name, title, scale, found, names, rows, reference, published)
+    return replace(compared(name, title, scale, found, names, rows, reference, published), overrides=overrides)
 
 
 def of_runs(scale: str | None, found: Found) -> Comparison:
@@ -130,6 +139,12 @@ def place(result: Result) -> tuple[str, str]:
     return result.data, result.version
 
 
+def own_ladders(result: Result) -> list[str]:
+    """The parts of a headline that have a ladder of their own: where the deciding word stands, of the probes."""
+    parts = result.record["headline"].get("parts", {})
+    return [name for name in of_metrics(result.record) if name in parts and name not in WORDS]
+
+
 def settings_in(
     results: Sequence[Result], published: Published | None, absent: Sequence[tuple[Point, str | None]]
 ) -> tuple[Setting, ...]:
@@ -137,7 +152,7 @@ def settings_in(
     asked = [(one.task, one.metric) for one in (*published.values, *published.claims)] if published else []
     found: dict[Setting, None] = {}
     for result in results:
-        metrics = [result.metric, *(metric for task, metric in asked if task == result.task)]
+        metrics = [result.metric, *own_ladders(result), *(metric for task, metric in asked if task == result.task)]
         for metric in dict.fromkeys(metrics):
             if result.value(metric) is not None:
                 found[Setting(result.task, metric, *place(result))] = None

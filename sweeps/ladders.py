@@ -13,6 +13,11 @@ def ceilings(record: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
     return record.get("card", {}).get("ceilings", {})
 
 
+def of_metrics(record: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
+    """The same by the headline's name, and by the name of a part that has a ladder of its own (where a cue stands)."""
+    return {metric.rpartition("/")[2]: rungs for metric, rungs in reversed([*ceilings(record).items()])}
+
+
 def result(headline: Mapping[str, Any]) -> str:
     """A record's headline: "accuracy: 71.2, seen 80.4, unseen 62.0"; the last two are of generated text only."""
     parts = {part: value for part, value in headline.get("parts", {}).items() if part in WORDS}

@@ -9,7 +9,7 @@ from sweeps.intervals import halfwidth
 from sweeps.rows import Row
 
 ENDS = (".svg", ".png", ".pdf")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by all (Okabe and Ito)
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")  # Okabe and Ito; an earth
 
 
 def draw(rows: Sequence[Row], file: Path) -> None:

@@ -21,6 +21,7 @@ from sweeps.runs import LOCK
 from sweeps.settings import leaves
 
 FINISHED, RUNNING, FAILED, BROKEN = "finished", "running", "failed", "half-written"
+HISTORY = "metrics.csv"
 NEEDED = {"headline": dict, "data": str, "model": str, "metrics": dict, "cost": dict, "config": dict}
 Point = Mapping[str, Any]
 
@@ -151,6 +152,11 @@ class Result:
         return scores if is_mean else None
 
     @property
+    def torn(self) -> list[str]:
+        """Files of a finished run that end in the middle of a line: there is less in them than there was."""
+        return [file.name for file in (self.folder / HISTORY, self.answers_file) if ends_early(file)]
+
+    @property
     def answers_file(self) -> Path:
         """predictions/<first test set>.tsv, which not every task has."""
         test = next((name.partition("/")[0] for name in self.record["metrics"] if name.startswith("test_")), "test_")
@@ -175,6 +181,16 @@ def columns(file: Path, *names: str) -> list[tuple[str, ...]] | None:
         return None
     pick = itemgetter(*(head.index(name) for name in names))
     return [pick(row) for row in rows]
+
+
+def ends_early(file: Path) -> bool:
+    """Whether a file's last line has no end; not of one that is not there."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        content.seek(0, 2)
+        content.seek(max(0, content.tell() - 1))
+        return content.read(1) != b"\n"
 
 
 def read(folder: Path, point: Point | None = None) -> Result:

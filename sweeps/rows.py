@@ -1,5 +1,6 @@
 """Finished runs as the rows of a comparison: which runs belong together, and what is drawn anew in each."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,12 +45,20 @@ class Row:
 
 
 def read_records(folders: Iterable[str]) -> list[dict]:
-    """The records of finished transfer runs; other folders are passed over.
+    """The records of finished transfer runs; other folders are passed over, and a record that is torn is named.
 
     Raises:
-        Refused: when there is none.
+        Refused: when there is none, or for what is no folder.
     """
-    records = [read_record(Path(folder)) for folder in folders if (Path(folder) / "summary.json").is_file()]
+    records = []
+    for folder in map(Path, folders):
+        if not folder.exists():
+            raise Refused(f"{folder} is not there: it may be a run's folder, as outputs/* are.")
+        if (folder / "summary.json").is_file():
+            try:
+                records.append(read_record(folder))
+            except ValueError as error:
+                print(f"{folder} is skipped: summary.json is no JSON ({error})", file=sys.stderr)
     records = [record for record in records if "selection" in record]  # a run that was stopped has none
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")

@@ -187,3 +187,12 @@ def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_nothing_to_compare_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"summary\.json"):
         read_records([str(tmp_path)])
+
+
+def test_a_torn_record_is_named_and_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = leave(tmp_path, [record("scratch", seed, 60.0 + seed) for seed in range(2)])
+    (Path(one) / "summary.json").write_text('{"sta')
+    assert len(read_records([one, other])) == 1
+    assert f"{one} is skipped" in capsys.readouterr().err
+    with pytest.raises(Refused, match="nowhere is not there"):
+        read_records([str(tmp_path / "nowhere"), other])

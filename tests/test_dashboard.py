@@ -11,13 +11,15 @@ from typing import Any, cast
 
 import pytest
 import yaml
+from hydra.errors import HydraException
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
 from sweeps.commands import COMMANDS, note_command
-from sweeps.pages import tables
+from sweeps.pages import sweep, tables
 from sweeps.pages.curves import losses
+from sweeps.pages.figures import short
 from sweeps.pages.html import in_script
 from sweeps.published import Claim, Published, Row, Value
 from sweeps.results import read
@@ -185,7 +187,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     assert "run-010 counts, twice is left out" in text
     assert "01234567, fedcba98+" in text
     rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
-    assert {row[0]: row[6] for row in rte} == {"nsp": "1", "no_nsp": "1"}  # failed
+    assert {row[0]: row[7] for row in rte} == {"nsp": "1", "no_nsp": "1"}  # failed
 
 
 @pytest.mark.usefixtures("_paper")
@@ -501,3 +503,62 @@ def test_folders_without_a_run_are_refused(tmp_path: Path) -> None:
     (tmp_path / "sweeps").mkdir()
     with pytest.raises(Refused, match="None of these folders is a run's"):
         dashboard.compared([str(tmp_path / "sweeps")], tmp_path)
+
+
+@pytest.mark.usefixtures("_paper")
+def test_runs_with_a_further_override_have_a_page_of_their_own_that_says_so(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    for folder in (tmp_path / "outputs").iterdir():
+        kept = folder / ".hydra/overrides.yaml"
+        kept.write_text(kept.read_text() + "- seed=7\n")
+    assert "further overrides (seed=7)" in " ".join(built(tmp_path, str(file)).words)
+    found = built(tmp_path, str(file), "seed=7", page="nsp-miniature-seed-7")
+    assert "(scale=miniature, seed=7)" in " ".join(found.words)
+    assert "half-written" not in " ".join(found.words)
+    index = Reader((tmp_path / "outputs/dashboard/index.html").read_text())
+    links = [told.get("href") for tag, told in index.elements if tag == "a"]
+    assert {"nsp-miniature.html", "nsp-miniature-seed-7.html"} <= {*links}  # the one from before is not lost
+
+
+@pytest.mark.usefixtures("_paper")
+def test_a_scale_may_be_asked_for(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    for scale, done in (("miniature", 24), ("small", 0)):
+        (told,) = dashboard.compared([str(file), f"scale={scale}"], tmp_path / "outputs")
+        assert (told.scale, len(told.finished)) == (scale, done)
+
+
+def test_an_override_that_no_run_could_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HydraException, match="sed"):
+        dashboard.compared(["sweeps/nsp.yaml", "sed=7"], tmp_path)
+
+
+@pytest.mark.usefixtures("_paper")
+def test_files_that_are_torn_or_gone_are_named(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path)
+    one, two, *_ = sorted((tmp_path / "outputs").iterdir())
+    three = sorted((tmp_path / "outputs").glob("*/predictions"))[-1].parent
+    (one / "metrics.csv").unlink()
+    for torn in (two / "metrics.csv", three / "predictions/validation.tsv"):
+        torn.write_bytes(torn.read_bytes()[:-3])
+    words = " ".join(built(tmp_path, str(file)).words)
+    for told in (
+        f"{one.name} has no metrics.csv",
+        f"{two.name}: metrics.csv is torn",
+        f"{three.name}: validation.tsv is torn",
+    ):
+        assert told in words
+
+
+def test_where_every_run_collapsed_that_comes_first(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path, collapsed=True)
+    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    assert sweep.lead(told).startswith(f"All {len(told.finished)} finished runs collapsed")
+
+
+def test_long_names_keep_the_end_that_tells_them_apart() -> None:
+    one, other = (f"elmo from pretrain=scale, transfer.layers={layers}" for layers in ("mix/0.1", "last"))
+    assert short(one) != short(other)
+    assert len(short(one)) == len(short("x" * 90)) == 28
+    assert short(one).endswith("layers=mix/0.1")
+    assert short("nsp") == "nsp"

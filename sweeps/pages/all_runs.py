@@ -21,7 +21,10 @@ def all_runs(told: Comparison, links: Links) -> Table:
         )
         for point in told.found.missing
     ]
-    caption = "A name leads to the run's record. “Failed” is a run that began, has no record, and that nobody runs now."
+    caption = (
+        "A name leads to the run's record. “Failed” is a run that began, has no record, and that nobody runs now. "
+        "A + behind a commit: the code was changed since."
+    )
     return Table("runs", "All runs", columns, tuple(rows), caption, frozenset({5, 7}))
 
 

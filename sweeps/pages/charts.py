@@ -5,7 +5,7 @@ from typing import Any
 
 from sweeps.comparison import Comparison, Group, Setting
 from sweeps.intervals import halfwidth
-from sweeps.ladders import ceilings
+from sweeps.ladders import of_metrics
 from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import Groups, clear, colour, layout, look, named, plain, scored, short, unit
 from sweeps.pages.links import Links
@@ -23,9 +23,12 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
     upward = {"rangemode": "tozero"}
     shapes, told_ladder = ladder_lines(groups, setting)
     what = "encoders" if told.has_encoders else "runs"
+    lowest = min(
+        (group.mean or 0.0) - (0 if half != half else half) for (_, group), half in zip(groups, halves, strict=True)
+    )
     caption = (
         f"Each bar is a row's mean on {setting.task} with its 95 % t interval over {what} (none where there is one); "
-        f"each dot is a run, and a click on it opens its record. The axis begins at 0.{told_ladder}"
+        f"each dot is a run, and a click on it opens its record.{' The axis begins at 0.' * (lowest >= 0)}{told_ladder}"
     )
     rows = [
         (group.row, group.mean, "" if half != half else half, group.encoders, len(group.results))
@@ -105,8 +108,7 @@ def ladder_lines(groups: Groups, setting: Setting) -> tuple[list[dict[str, Any]]
 
 def rungs_of(group: Group, setting: Setting) -> Mapping[str, float]:
     """The ladder of a setting on generated data."""
-    known = ceilings(group.results[0].record)
-    return next((rungs for metric, rungs in known.items() if metric.partition("/")[2] == setting.metric), {})
+    return of_metrics(group.results[0].record).get(setting.metric, {})
 
 
 def costs(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figure | None:

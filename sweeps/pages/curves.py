@@ -108,10 +108,15 @@ def loss_figure(told: Comparison, name: str, mark: str, curves: dict[int, list[C
     """One kind of loss."""
     what = name.removeprefix("val/")
     unit = "bits per byte" if what == PER_BYTE else f"{what} (nats per target)"
+    together = (
+        "Bits per byte compare models that cut text differently."
+        if what == PER_BYTE
+        else "Only losses that are measured alike, on the same tokens, are drawn together"
+        + (f"; {mark.strip()} tells those of one name apart." if mark else ".")
+    )
     caption = (
         f"The pre-trainings behind the rows on held-out text ({what}): the mean over encoders, and a band from the "
-        "lowest to the highest. Only losses of the same objective on the same tokens are drawn together. The loss axis "
-        "does not begin at 0."
+        f"lowest to the highest. {together} The loss axis does not begin at 0."
     )
     found = [(i, told.rows[i], own) for i, own in curves.items()]
     figure = drawn(f"pretraining-{file_name(what + mark)}", f"Pre-training: {what}{mark}", caption, unit, found)

@@ -9,7 +9,7 @@ from sweeps.picture import COLOURS
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 Groups = Sequence[tuple[int, Group]]  # rows with scores, and their places among all rows
-SHORT = 28  # characters of a row's name on an axis
+SHORT, HEAD = 28, 9  # characters of a row's name on an axis; of them before what is left out
 
 
 def colour(number: int) -> str:
@@ -44,7 +44,8 @@ def plain(words: str) -> str:
 
 
 def short(words: str) -> str:
-    return plain(words if len(words) <= SHORT else words[: SHORT - 1] + "…")
+    """A name of few characters; what tells long ones apart stands at their ends."""
+    return plain(words if len(words) <= SHORT else f"{words[:HEAD]}…{words[HEAD + 1 - SHORT :]}")
 
 
 def unit(setting: Setting) -> str:

@@ -19,8 +19,8 @@ LONG = 6  # lines of a list that are shown unfolded
 LONG_CELL = 60  # characters of a place in a table that needs room to be read
 
 
-def page(content: Page, site: str) -> str:
-    """The whole file; `site` is what all pages belong to."""
+def page(content: Page, site: str, written: str) -> str:
+    """The whole file; `site` is what all pages belong to, `written` when."""
     parts = [block for block in content.blocks if isinstance(block, Heading)]
     jumps = "".join(f'<a href="#{safe(part.anchor)}">{safe(part.text)}</a>' for part in parts)
     home = "" if content.name == "index" else f'<a class="home" href="index.html">{safe(site)}</a>'
@@ -35,7 +35,7 @@ def page(content: Page, site: str) -> str:
         '<script defer src="page.js"></script>\n</head>\n<body>\n'
         f"<header>{home}<h1>{safe(content.title)}</h1>\n"
         f'<p class="lead">{safe(content.lead)}</p>{f"<nav>{jumps}</nav>" if len(parts) > 1 else ""}</header>\n'
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<main>\n{body}\n</main>\n<footer>Written {safe(written)}.</footer>\n</body>\n</html>\n"
     )
 
 

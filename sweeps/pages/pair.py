@@ -14,6 +14,7 @@ from sweeps.statistics import paired_difference
 
 NOTHING = "–"
 MOST = 1000  # examples of a table
+LOSS_DIGITS = 3  # two pre-trainings differ in little more
 KEYS, ANSWERS = ("index", "id"), ("prediction", "answer")
 
 
@@ -37,9 +38,14 @@ def lead(a: Result, b: Result) -> str:
             f"The scores of these runs do not compare: {a.name} has {a.metric} on {a.data} (text {a.version}), "
             f"{b.name} has {b.metric} on {b.data} (text {b.version})."
         )
-    difference = signed(b.score - a.score).text
-    scores = f"{number(b.score).text}, {difference} beside {a.name}'s {number(a.score).text}"
-    first = f"{b.name} has {scores} ({a.metric}, {a.data})."
+    digits = LOSS_DIGITS if a.metric.endswith("_loss") else 1
+    difference = signed(b.score - a.score, digits).text
+    scores = f"{number(b.score, digits).text}, {difference} beside {a.name}'s {number(a.score, digits).text}"
+    collapsed = [one.name for one in (a, b) if one.collapsed]
+    told = f" Collapsed, to one label for all examples: {', '.join(collapsed)}." if collapsed else ""
+    first = f"{b.name} has {scores} ({a.metric}, {a.data}).{told}"
+    if a.torn or b.torn:
+        return f"{first} Answers of one of them are torn: there is no interval."
     if a.examples is None or b.examples is None or len(a.examples) != len(b.examples):
         return f"{first} This metric is no mean over examples: one run each gives no interval."
     if (a.examples == b.examples).all():
@@ -102,8 +108,9 @@ def value(told: object) -> Cell:
 
 
 def measures(a: Result, b: Result) -> Table:
-    """Everything that was measured on test sets."""
-    names = [name for name in a.record["metrics"] if name.startswith("test_") and name in b.record["metrics"]]
+    """Everything that was measured on test sets; of pre-trainings on their held-out text."""
+    begin = "val/" if a.is_pretraining else "test_"
+    names = [name for name in a.record["metrics"] if name.startswith(begin) and name in b.record["metrics"]]
     pairs = [(name, float(a.record["metrics"][name]), float(b.record["metrics"][name])) for name in names]
     rows = tuple((Cell(name), number(x, 4), number(y, 4), signed(y - x, 4)) for name, x, y in pairs)
     columns = ("metric", a.name, b.name, "difference")
@@ -139,6 +146,9 @@ def changed(a: Result, b: Result) -> Iterator[Block]:
     gained = sum(better(x, y, said) == "second" for x, y in others)
     lost = sum(better(x, y, said) == "first" for x, y in others)
     shown = f" The first {MOST:,} are shown." if len(others) > MOST else ""
+    if not others:
+        yield Words(f"{told}.", "quiet")
+        return
     yield Table(
         "pair-examples",
         "Examples that changed",

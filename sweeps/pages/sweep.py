@@ -25,12 +25,13 @@ def page(told: Comparison, links: Links) -> Page:
 
 
 def name_of(told: Comparison) -> str:
-    """The page's file, without an ending: a scale has a page of its own."""
-    return file_name(told.name) + (f"-{file_name(told.scale)}" if told.scale else "")
+    """The page's file, without an ending: a scale has a page of its own, and so have runs with further overrides."""
+    return "-".join(map(file_name, (told.name, *([told.scale] if told.scale else []), *told.overrides)))
 
 
 def title_of(told: Comparison) -> str:
-    return told.title + (f" (scale={told.scale})" if told.scale else "")
+    words = [*([f"scale={told.scale}"] if told.scale else []), *told.overrides]
+    return f"{told.title} ({', '.join(words)})" if words else told.title
 
 
 def lead(told: Comparison) -> str:
@@ -39,7 +40,9 @@ def lead(told: Comparison) -> str:
     if not done:
         return f"Nothing has finished yet: of {every} runs none has a record."
     part = "" if done == every else f" ({done} of {every} runs have finished)"
-    if collapsed := sum(result.collapsed for result in told.finished):
+    if (collapsed := sum(result.collapsed for result in told.finished)) == done:
+        return f"All {done} finished runs collapsed: they give every example one label, and tell no row apart{part}."
+    if collapsed:
         part += f"; {collapsed} of the {done} finished runs collapsed: they give every example one label"
     judged = [judgement for judgement in told.judgements if judgement.interval.count and not told.worlds]
     if judged:
@@ -63,15 +66,16 @@ def largest(told: Comparison) -> str:
         means = [(group.mean, group.row) for group in told.shown(setting) if group.mean is not None]
         groups = sorted(means, reverse=not setting.metric.endswith("_loss"))
         scores = "; ".join(f"{row} {number(mean).text}" for mean, row in groups[:MOST_TOLD])
-        more = f" and {len(groups) - MOST_TOLD} more rows" if len(groups) > MOST_TOLD else ""
-        return f"On {setting.task} ({setting.metric}): {scores}{more}. There are too few replicates for an interval"
+        more = f" and {len(groups) - MOST_TOLD} more" if len(groups) > MOST_TOLD else ""
+        why = "replicates do not differ" if told.differences else "there are too few replicates"
+        return f"On {setting.task} ({setting.metric}): {scores}{more}. No interval can be told: {why}"
     _, row, setting, one = max(found, key=lambda each: each[0])
     where = f"on {setting.task} ({setting.metric})"
     bounds = f"95 %: {signed(one.low).text} to {signed(one.high).text}"
     clear = [each for each in found if each[3].low > 0 or each[3].high < 0]
     if not clear:
         return (
-            f"No row differs from {told.reference} beyond its 95 % interval; the nearest to it is {row} "
+            f"No row differs from {told.reference} beyond its 95 % interval; the one that comes nearest to it is {row} "
             f"{where}, {signed(one.difference).text} ({bounds})"
         )
     more = f"; {len(clear)} of {len(found)} intervals exclude 0, each by itself" if len(found) > 1 else ""

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from sweeps.comparison import Comparison, Group, Setting
-from sweeps.ladders import ceilings
+from sweeps.ladders import of_metrics
 from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number, signed
 from sweeps.pages.figures import unit
 from sweeps.results import FAILED
 from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
-COUNTS = ("encoders", "runs", "failed", NOT_RUN, "collapsed")
+COUNTS = ("encoders", "runs", "collapsed")
+TROUBLES = ("failed", NOT_RUN)  # columns that are there where something did or was
 OWN_WAY = "◆"
 FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
@@ -47,17 +48,19 @@ def overview(told: Comparison) -> Table:
         (
             row_cell(told, row),
             *(both(told, row, setting) for setting in told.settings),
-            *(number(cost_of(told, row, key, unit), 2) for key, _, unit in costs),
+            *(number(cost_of(told, row, key, unit) or None, 2) for key, _, unit in costs),
         )
         for row in told.rows
     )
+    printed = any(told.value(row, one) for row in told.rows for one in told.settings)
+    brackets = " In brackets what the papers print." if printed else ""
     caption = (
-        "Ours: the mean and the standard deviation over encoders (over seeds, where there are none). In brackets "
-        "what the papers print. Costs are of one training on a task, without the pre-training, the mean over all tasks."
-        + legend(told)
+        f"Ours: the mean and the standard deviation over encoders (over seeds, where there are none).{brackets} Costs "
+        f"are of one training on a task, without the pre-training, the mean over all tasks.{legend(told)}"
     )
     every = frozenset(range(1, len(columns)))
-    return Table("overview", "Rows by tasks, with the papers' numbers", columns, rows, caption, every)
+    title = "Rows by tasks, with the papers' numbers" if printed else "Rows by tasks"
+    return Table("overview", title, columns, rows, caption, every)
 
 
 def both(told: Comparison, row: str, setting: Setting) -> Cell:
@@ -119,20 +122,37 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
     papers = list(dict.fromkeys(one.paper for row in told.rows for one in told.value(row, setting)))
     parts = [part for part in PARTS if any(part_of(group, part) is not None for group in groups)]
     differences = (f"− {told.reference}", "95 % from", "to")
-    head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *differences)
-    rows = tuple(detail_cells(told, group, papers, parts) for group in groups)
+    troubles = [name for name in TROUBLES if any(troubled(group)[name] for group in groups)]
+    head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *troubles, *differences)
+    rows = tuple(detail_cells(told, group, papers, parts, troubles) for group in groups)
+    whole = "" if troubles else "No run failed or is missing. "
     caption = (
-        f"{unit(setting)} on {setting.data}. Collapsed runs give every example one label; they count "
+        f"{unit(setting)} on {setting.data}. {whole}Collapsed runs give every example one label; they count "
         f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
         f"{told.replicate} (against a row from scratch by nothing), over examples too where each one's score is known."
         + legend(told)
     )
     title = "Ours beside the papers'" if papers else "All rows"
-    return Table(f"{anchor}-table", title, head, rows, caption, frozenset(range(1, len(head))))
+    return Table(
+        f"{anchor}-table",
+        f"{title}: {setting_name(setting, told.settings)}",
+        head,
+        rows,
+        caption,
+        frozenset(range(1, len(head))),
+    )
 
 
-def detail_cells(told: Comparison, group: Group, papers: Sequence[str], parts: Sequence[str]) -> tuple[Cell, ...]:
+def troubled(group: Group) -> dict[str, int]:
+    """Points of a row without a score."""
+    return {TROUBLES[0]: group.failed, TROUBLES[1]: group.missing + group.running}
+
+
+def detail_cells(
+    told: Comparison, group: Group, papers: Sequence[str], parts: Sequence[str], troubles: Sequence[str]
+) -> tuple[Cell, ...]:
     """A row of that table."""
+    lost = troubled(group)
     return (
         row_cell(told, group.row),
         *(paper_cell(told, group.row, group.setting, paper) for paper in papers),
@@ -141,9 +161,8 @@ def detail_cells(told: Comparison, group: Group, papers: Sequence[str], parts: S
         *(number(part_of(group, part)) for part in parts),
         count(group.encoders),
         count(len(group.results)),
-        count(group.failed, "bad" if group.failed else ""),
-        count(group.missing + group.running),
         count(group.collapsed, "bad" if group.collapsed else ""),
+        *(count(lost[name], "bad" if name == TROUBLES[0] and lost[name] else "") for name in troubles),
         *interval_cells(told.differences.get((group.row, group.setting))),
     )
 
@@ -173,8 +192,8 @@ def interval_cells(interval: Interval | None) -> tuple[Cell, Cell, Cell]:
 def ladder_table(told: Comparison, setting: Setting, anchor: str) -> Table | None:
     """How far one gets in generated data with less than all of it."""
     results = [result for row in told.rows for result in told.groups[row, setting].results]
-    known = ceilings(results[0].record) if results else {}
-    rungs = next((rungs for metric, rungs in known.items() if metric.partition("/")[2] == setting.metric), None)
+    known = of_metrics(results[0].record) if results else {}
+    rungs = known.get(setting.metric)
     if rungs is None:
         return None
     rows = tuple((Cell(name), number(value)) for name, value in rungs.items())
@@ -183,7 +202,12 @@ def ladder_table(told: Comparison, setting: Setting, anchor: str) -> Table | Non
         "A score at or below a rung shows no more than that rung."
     )
     return Table(
-        f"{anchor}-ladder", "Known ceilings", ("with", f"{setting.metric} × 100"), rows, caption, frozenset({1})
+        f"{anchor}-ladder",
+        f"Known ceilings: {setting_name(setting, told.settings)}",
+        ("with", f"{setting.metric} × 100"),
+        rows,
+        caption,
+        frozenset({1}),
     )
 
 

@@ -20,6 +20,7 @@ LATEX = {
     "◆": r"$\diamond$",
 }
 WIDEST = 120  # characters of a line at least: a narrower terminal breaks it, and no column becomes unreadable
+WIDE_CELL = 40  # characters of a place that LaTeX does not break
 FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
 
 
@@ -47,14 +48,22 @@ def harmless(value: Any) -> Any:
 
 def latex(table: Table) -> str:
     """A table for booktabs."""
-    columns = "".join("r" if i in table.numeric else "l" for i in range(len(table.columns)))
+    table = narrowed(table)
+    columns = "".join(latex_column(table, i) for i in range(len(table.columns)))
     head = " & ".join(map(escaped, table.columns))
     rows = "\n".join(" & ".join(escaped(one.text) for one in row) + r" \\" for row in table.rows)
     caption = f"{escaped(table.title)}. {escaped(table.caption)}"
     return (
         f"\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n{rows}\n"
-        f"\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n\\end{{table}}\n"
+        f"\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n"
+        f"\\label{{tab:{table.name}}}\n\\end{{table}}\n"
     )
+
+
+def latex_column(table: Table, i: int) -> str:
+    """How a column stands; a paragraph where somebody has to be able to read it."""
+    widest = max((len(row[i].text) for row in table.rows), default=0)
+    return "r" if i in table.numeric else "l" if widest <= WIDE_CELL else r"p{0.3\linewidth}"
 
 
 def markdown(table: Table) -> str:
