@@ -562,3 +562,18 @@ def test_long_names_keep_the_end_that_tells_them_apart() -> None:
     assert len(short(one)) == len(short("x" * 90)) == 28
     assert short(one).endswith("layers=mix/0.1")
     assert short("nsp") == "nsp"
+
+
+def test_where_a_cue_stands_is_a_part_of_the_page_with_its_own_ceilings(tmp_path: Path) -> None:
+    places = {"window": 70.0, "left": 51.0, "seen": 60.0, "unseen": 61.0}
+    ladder = {f"test_probes/accuracy/{place}": {"frequency": 50.0, "exact": 100.0} for place in ("window", "left")}
+    for number in range(2):
+        told = synthetic.record(60.5, seed=number, headline={"name": "accuracy", "value": 60.5, "parts": places})
+        synthetic.run(tmp_path / "outputs" / f"run-{number}", told | {"card": {"ceilings": ladder}})
+    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
+    (row,) = found.rows("overview")
+    assert row[1:4] == ["60.5 ± 0.0", "70.0 ± 0.0", "51.0 ± 0.0"]
+    ladders = [name for name in found.tables if name.endswith("-ladder")]
+    assert len(ladders) == 2
+    tables = [found.rows(name)[0] for name in found.tables if name.endswith("-table")]
+    assert [("60.0" in row, "61.0" in row) for row in tables] == [(True, True), (False, False), (False, False)]

@@ -176,8 +176,8 @@ def paper_cell(told: Comparison, row: str, setting: Setting, paper: str) -> Cell
 
 
 def part_of(group: Group, part: str) -> float | None:
-    """The mean of a part of the test set."""
-    found = [result.value(part) for result in group.results]
+    """The mean of a part of the test set, of a headline."""
+    found = [result.value(part) for result in group.results if result.metric == group.setting.metric]
     there = [value for value in found if value is not None]
     return sum(there) / len(there) if there else None
 
