@@ -94,7 +94,7 @@ def show(pages: Sequence[Page]) -> None:
         console.print(Text(page.title, style="bold"))
         console.print(Text(page.lead))
         for block in page.blocks:
-            if isinstance(block, Words):
+            if isinstance(block, Words) and not block.link:
                 console.print(Text(block.text, style="yellow" if block.kind == "banner" else "dim"))
             elif isinstance(block, Points):
                 console.print(Text("\n".join([block.title, *(f"  {line}" for line in block.lines)])))
@@ -106,7 +106,7 @@ def plain(page: Page) -> list[str]:
     """The same in Markdown, for where there is no rich."""
     lines = [page.title, page.lead]
     for block in page.blocks:
-        if isinstance(block, Words):
+        if isinstance(block, Words) and not block.link:
             lines += ["", block.text]
         elif isinstance(block, Points):
             lines += ["", block.title, *(f"- {line}" for line in block.lines)]
