@@ -8,8 +8,10 @@ same settings and threads. What is timed is training as a user gets it, ours in 
 reading the text for a vocabulary is timed on neither side. Each round has a seed of its own. Quality is Spearman's
 correlation on word-similarity sets of the same folder. Ratios are of the best round of each side, and the median.
 
-Both have the same mean learning rate. gensim's falls with the words of a worker's own share as a part of all: of n
-workers none comes below 1 - 1/n of the first rate. Ours falls to zero, from 2 - 1/n times that rate.
+Both have the same mean learning rate. gensim's falls with a worker's own sentences as a part of all of them: with n
+workers and E epochs it ends at (1 - 1/n)/E of the first rate. Ours falls to zero, from 1 + (1 - 1/n)/E times that rate;
+--same-first-rate begins at gensim's. What ours reads was cut into tokens before the clock starts; gensim splits lines
+and looks words up while it trains. With --words our sub-sampling and noise are still of the whole corpus.
 """
 
 import argparse
@@ -51,11 +53,12 @@ class Settings:
     lr: float
     epochs: int
     threads: int
+    same_first_rate: bool = False
 
     @property
     def our_lr(self) -> float:
-        """The first rate of one that falls to zero, with the mean of gensim's."""
-        return self.lr * (2 - 1 / self.threads)
+        """The first rate of one that falls to zero: with the mean of gensim's, or gensim's own first one."""
+        return self.lr * (1 if self.same_first_rate else 1 + (1 - 1 / self.threads) / self.epochs)
 
 
 class Clock(Callback):
@@ -96,6 +99,7 @@ def data_of(arguments: argparse.Namespace, settings: Settings, seed: int) -> Cor
         eval_batch_size=32,
         seed=seed,
         cache_dir=arguments.cache,
+        num_workers=0,  # they would be threads beside --threads
     )
     data.prepare_data()
     data.setup("fit")
@@ -203,7 +207,8 @@ def main() -> None:
     parser.add_argument("--loss", default="negative_sampling")
     for name, default in (("size", 100), ("window", 5), ("negatives", 5), ("epochs", 1), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--lr", type=float, default=0.025)
+    parser.add_argument("--lr", type=float, default=0.025, help="gensim's first learning rate")
+    parser.add_argument("--same-first-rate", action="store_true", help="ours begins with it, too")
     arguments = parser.parse_args()
     settings = Settings(**{name: getattr(arguments, name) for name in Settings.__dataclass_fields__})
     rates, qualities = [], []
