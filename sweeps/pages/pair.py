@@ -72,15 +72,15 @@ def one_by_one(run: Result) -> Nested:
 
 
 def blocks(a: Result, b: Result, links: Links) -> Iterator[Block]:
-    """Settings, measures, examples."""
+    """Measures, examples, settings, costs."""
     yield Words(f"Record of {a.name}", link=links.record(a))
     yield Words(f"Record of {b.name}", link=links.record(b))
-    yield Heading("Settings", "settings")
-    yield differing("pair-settings", "What differs in their configurations", settings(a), settings(b), (a, b))
     yield Heading("Scores", "scores")
     if is_comparable(a, b):
         yield measures(a, b)
         yield from changed(a, b)
+    yield Heading("Settings and costs", "settings")
+    yield differing("pair-settings", "What differs in their configurations", settings(a), settings(b), (a, b))
     yield differing("pair-costs", "What they cost", a.record["cost"], b.record["cost"], (a, b))
 
 
