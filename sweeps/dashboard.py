@@ -130,7 +130,7 @@ def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder])
     ]
     points = list({str(point): (point, words) for point, words in points}.values())  # an axis may be overridden
     paper = published.read().get(file.stem)
-    title, more = paper.title if paper else told.name, tuple(word for word in overrides if not word.startswith(SCALE))
+    title, more = paper.title if paper else told.name, tuple(word for word in overrides if found.deciding([word]))
     results = found.of_points(points, there)
     if (scale := next((word.removeprefix(SCALE) for word in overrides if word.startswith(SCALE)), None)) is not None:
         results = {scale: results.get(scale) or found.of_points(points, ())[None]}

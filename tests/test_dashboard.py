@@ -524,8 +524,8 @@ def test_runs_with_a_further_override_have_a_page_of_their_own_that_says_so(tmp_
 def test_a_scale_may_be_asked_for(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path)
     for scale, done in (("miniature", 24), ("small", 0)):
-        (told,) = dashboard.compared([str(file), f"scale={scale}"], tmp_path / "outputs")
-        assert (told.scale, len(told.finished)) == (scale, done)
+        (told,) = dashboard.compared([str(file), f"scale={scale}", "jobs=2", "budget=9m"], tmp_path / "outputs")
+        assert (told.scale, len(told.finished), told.overrides) == (scale, done, ())  # these decide no number
 
 
 def test_an_override_that_no_run_could_have_is_refused(tmp_path: Path) -> None:
