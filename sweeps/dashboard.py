@@ -132,8 +132,10 @@ def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder])
     paper = published.read().get(file.stem)
     title, more = paper.title if paper else told.name, tuple(word for word in overrides if found.deciding([word]))
     results = found.of_points(points, there)
-    if (scale := next((word.removeprefix(SCALE) for word in overrides if word.startswith(SCALE)), None)) is not None:
-        results = {scale: results.get(scale) or found.of_points(points, ())[None]}
+    for word in overrides:
+        if word.startswith(SCALE):
+            scale = None if word == f"{SCALE}none" else word.removeprefix(SCALE)
+            results = {scale: results.get(scale) or found.of_points(points, ())[None]}
     return [grouping.of_sweep(file.stem, title, scale, one, paper, more) for scale, one in results.items()]
 
 

@@ -523,9 +523,15 @@ def test_runs_with_a_further_override_have_a_page_of_their_own_that_says_so(tmp_
 @pytest.mark.usefixtures("_paper")
 def test_a_scale_may_be_asked_for(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path)
-    for scale, done in (("miniature", 24), ("small", 0)):
+    for scale, done in (("miniature", 24), ("small", 0), ("none", 0)):
         (told,) = dashboard.compared([str(file), f"scale={scale}", "jobs=2", "budget=9m"], tmp_path / "outputs")
-        assert (told.scale, len(told.finished), told.overrides) == (scale, done, ())  # these decide no number
+        assert (told.scale or "none", len(told.finished), told.overrides) == (scale, done, ())  # these decide no number
+    (tmp_path / "plain").mkdir()
+    plain = synthetic.sweep(tmp_path / "plain", scale=None)
+    for folder in (tmp_path / "plain/outputs").iterdir():
+        (folder / ".hydra/config.yaml").write_text("scale: null\n")
+    (told,) = dashboard.compared([str(plain), "scale=none"], tmp_path / "plain/outputs")
+    assert (told.scale, len(told.finished)) == (None, 24)
 
 
 def test_an_override_that_no_run_could_have_is_refused(tmp_path: Path) -> None:
@@ -542,12 +548,17 @@ def test_files_that_are_torn_or_gone_are_named(tmp_path: Path) -> None:
     for torn in (two / "metrics.csv", three / "predictions/validation.tsv"):
         torn.write_bytes(torn.read_bytes()[:-3])
     words = " ".join(built(tmp_path, str(file)).words)
+    assert "No run failed or is missing" in words
     for told in (
         f"{one.name} has no metrics.csv",
         f"{two.name}: metrics.csv is torn",
         f"{three.name}: validation.tsv is torn",
     ):
         assert told in words
+    found = built(tmp_path, str(two), str(three), page="two-runs-miniature")
+    assert "Answers of one of them are torn" in " ".join(found.words)
+    (one / "summary.json").write_text('{"status')
+    assert "No run failed or is missing" not in " ".join(built(tmp_path, str(file)).words)
 
 
 def test_where_every_run_collapsed_that_comes_first(tmp_path: Path) -> None:

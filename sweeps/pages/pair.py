@@ -44,7 +44,7 @@ def lead(a: Result, b: Result) -> str:
     collapsed = [one.name for one in (a, b) if one.collapsed]
     told = f" Collapsed, to one label for all examples: {', '.join(collapsed)}." if collapsed else ""
     first = f"{b.name} has {scores} ({a.metric}, {a.data}).{told}"
-    if a.torn or b.torn:
+    if any(one.answers_file.name in one.torn for one in (a, b)):
         return f"{first} Answers of one of them are torn: there is no interval."
     if a.examples is None or b.examples is None or len(a.examples) != len(b.examples):
         return f"{first} This metric is no mean over examples: one run each gives no interval."

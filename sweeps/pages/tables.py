@@ -125,7 +125,8 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
     troubles = [name for name in TROUBLES if any(troubled(group)[name] for group in groups)]
     head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *troubles, *differences)
     rows = tuple(detail_cells(told, group, papers, parts, troubles) for group in groups)
-    whole = "" if troubles else "No run failed or is missing. "
+    is_whole = not told.found.missing and all(one.finished for one in told.found.results)
+    whole = "No run failed or is missing. " if is_whole else ""
     caption = (
         f"{unit(setting)} on {setting.data}. {whole}Collapsed runs give every example one label; they count "
         f"in the mean. The last columns: the row less {told.reference}, and its 95 % interval, paired by "
