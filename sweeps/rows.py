@@ -48,7 +48,7 @@ def read_records(folders: Iterable[str]) -> list[dict]:
     """The records of finished transfer runs; other folders are passed over, and a record that is torn is named.
 
     Raises:
-        Refused: when there is none, or for what is no folder.
+        Refused: when there is none, or for a folder that is not there.
     """
     records = []
     for folder in map(Path, folders):

@@ -15,7 +15,7 @@ from sweeps.comparison import Comparison, Setting
 from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import clear, layout, look, scored, short
 from sweeps.pages.links import Links
-from sweeps.results import Result
+from sweeps.results import HISTORY, Result
 
 MOST = 500  # points of a curve
 SCORE = "val/score"  # on what the epoch is chosen
@@ -25,7 +25,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # steps, values
 
 def history(folder: Path, names: Sequence[str]) -> dict[str, Curve]:
     """Some of the values of a run's metrics.csv, each (points,) steps and values; a torn last line is passed over."""
-    file = folder / "metrics.csv"
+    file = folder / HISTORY
     wanted = {name.encode(): name for name in names}
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for line in file.read_bytes().split(b"\n")[1:-1] if file.is_file() else ():

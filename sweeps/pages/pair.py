@@ -143,12 +143,12 @@ def changed(a: Result, b: Result) -> Iterator[Block]:
         for x, y in others[:MOST]
     )
     told = f"{len(others):,} of {len(both):,} examples got another answer"
-    gained = sum(better(x, y, said) == "second" for x, y in others)
-    lost = sum(better(x, y, said) == "first" for x, y in others)
-    shown = f" The first {MOST:,} are shown." if len(others) > MOST else ""
     if not others:
         yield Words(f"{told}.", "quiet")
         return
+    gained = sum(better(x, y, said) == "second" for x, y in others)
+    lost = sum(better(x, y, said) == "first" for x, y in others)
+    shown = f" The first {MOST:,} are shown." if len(others) > MOST else ""
     yield Table(
         "pair-examples",
         "Examples that changed",
