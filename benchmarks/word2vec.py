@@ -12,11 +12,12 @@ Both have the same mean learning rate. gensim's falls with a worker's own senten
 workers and E epochs it ends at (1 - 1/n)/E of the first rate. Ours falls to zero, from 1 + (1 - 1/n)/E times that rate;
 --same-first-rate begins at gensim's. What ours reads was cut into tokens before the clock starts; gensim splits lines
 and looks words up while it trains. With --words our sub-sampling and noise are still of the whole corpus.
+All sets, and analogies, of either side's vectors: --vectors v, then for each file of v
+`python run.py model=word2vec data=word_vectors data.source=<folder> init_from=v/gensim-0.bin`.
 """
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -35,10 +36,12 @@ from datamodules.corpus import Corpus
 from datamodules.shards import TokenizedCorpus
 from datamodules.windows import Windows
 from datamodules.words import Words
+from lightning_modules.interop.word2vec import write
 from lightning_modules.word2vec import Word2Vec
 
 SETS = ("wordsim353", "simlex999")
-Vectors = Callable[[str], np.ndarray | None]
+SIDES = ("gensim", "ours")
+Vectors = dict[str, np.ndarray]
 
 
 @dataclass
@@ -114,8 +117,7 @@ def write_text(data: Corpus, path: Path) -> int:
     Ours shuffles by itself. gensim reads in order, and learns far less where a corpus ends with texts of another kind.
     """
     lexicon, total, lines = data.vocabulary().lexicon, 0, []
-    names = [text.decode() for text in lexicon.texts[: lexicon.words]]
-    groups = data.train_examples.groups
+    names, groups = lexicon.entries, data.train_examples.groups
     for corpus in (groups[number] for number in range(len(groups))):
         for first, stop in zip(corpus.sentences[:-1], corpus.sentences[1:], strict=True):
             words = lexicon.counted(np.asarray(corpus.tokens[first:stop]))
@@ -128,7 +130,7 @@ def write_text(data: Corpus, path: Path) -> int:
 
 
 def train_gensim(path: Path, settings: Settings, seed: int) -> tuple[float, Vectors]:
-    """Seconds, and how a word's vector is found."""
+    """Seconds, and the vectors."""
     sampled = settings.loss == "negative_sampling"
     model = Gensim(
         vector_size=settings.size,
@@ -150,11 +152,11 @@ def train_gensim(path: Path, settings: Settings, seed: int) -> tuple[float, Vect
         epochs=settings.epochs,
     )
     seconds = time.perf_counter() - begin
-    return seconds, lambda word: model.wv.get_vector(word) if word in model.wv.key_to_index else None
+    return seconds, dict(zip(model.wv.index_to_key, model.wv.vectors, strict=True))  # pyright: ignore
 
 
 def train_ours(data: Corpus, settings: Settings, seed: int) -> tuple[float, Vectors]:
-    """Seconds, and how a word's vector is found."""
+    """Seconds, and the vectors."""
     L.seed_everything(seed, verbose=False)
     torch.set_num_threads(settings.threads)
     optimizer: dict[str, Any] = {"lr": settings.our_lr, "schedule": "linear", "warmup": 0}
@@ -180,8 +182,7 @@ def train_ours(data: Corpus, settings: Settings, seed: int) -> tuple[float, Vect
     )
     trainer.fit(model, train_dataloaders=data.train_dataloader())
     lexicon, table = vocabulary.lexicon, model.vectors.weight.detach().numpy()
-    rows = {text.decode(): row for row, text in enumerate(lexicon.texts[: lexicon.words])}
-    return clock.seconds, lambda word: table[rows[word]] if word in rows else None
+    return clock.seconds, dict(zip(lexicon.entries, table, strict=False))  # the table's last rows are of no word
 
 
 def similarity(source: str, name: str, vectors: Vectors) -> float:
@@ -189,7 +190,7 @@ def similarity(source: str, name: str, vectors: Vectors) -> float:
     rows = load_dataset("parquet", data_files=f"{source}/word-vectors/similarity/{name}/*.parquet", split="train")
     told, found = [], []
     for row in rows:
-        pair = [vectors(row[key].lower()) for key in ("word1", "word2")]  # pyright: ignore
+        pair = [vectors.get(row[key].lower()) for key in ("word1", "word2")]  # pyright: ignore
         if pair[0] is not None and pair[1] is not None:
             told.append(row["score"])  # pyright: ignore
             found.append(pair[0] @ pair[1] / np.linalg.norm(pair[0]) / np.linalg.norm(pair[1]))
@@ -208,10 +209,13 @@ def main() -> None:
     for name, default in (("size", 100), ("window", 5), ("negatives", 5), ("epochs", 1), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--lr", type=float, default=0.025, help="gensim's first learning rate")
+    parser.add_argument("--vectors", type=Path, help="a folder for each round's vectors, gensim-0.bin, ours-0.bin, ...")
     parser.add_argument("--same-first-rate", action="store_true", help="ours begins with it, too")
     arguments = parser.parse_args()
     settings = Settings(**{name: getattr(arguments, name) for name in Settings.__dataclass_fields__})
     rates, qualities = [], []
+    if arguments.vectors:
+        arguments.vectors.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "text.txt"
         words = write_text(data_of(arguments, settings, 0), path) * settings.epochs
@@ -221,10 +225,13 @@ def main() -> None:
                 train_ours(data_of(arguments, settings, seed), settings, seed),
             )
             rates.append([words / seconds for seconds, _ in sides])
-            qualities.append([[similarity(arguments.source, name, find) for name in SETS] for _, find in sides])
+            for side, (_, vectors) in zip(SIDES, sides, strict=True):
+                if arguments.vectors:
+                    write(arguments.vectors / f"{side}-{seed}.bin", list(vectors), np.stack(list(vectors.values())))
+            qualities.append([[similarity(arguments.source, name, vectors) for name in SETS] for _, vectors in sides])
             told = "; ".join(
                 f"{side} {rate:,.0f} words/s" + "".join(f", {n} {v:.3f}" for n, v in zip(SETS, values, strict=True))
-                for side, rate, values in zip(("gensim", "ours"), rates[-1], qualities[-1], strict=True)
+                for side, rate, values in zip(SIDES, rates[-1], qualities[-1], strict=True)
             )
             print(f"round {seed}: {told}", flush=True)
     best = [max(rate[side] for rate in rates) for side in (0, 1)]
