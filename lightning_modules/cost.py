@@ -3,6 +3,8 @@
 import resource
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -83,6 +85,13 @@ class Cost(Callback):
     def pause(self) -> None:
         """Evaluation is not training: the clock stops before it and starts after."""
         self.seconds, self.since = self.elapsed, 0.0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside is no training."""
+        self.pause()
+        yield
+        self.since = time.perf_counter()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "fit":

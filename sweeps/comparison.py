@@ -10,6 +10,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from sweeps.found import Found
 from sweeps.published import Claim, Published, Value
 from sweeps.replicates import Nested
@@ -43,6 +45,7 @@ class Group:
     Attributes:
         results: finished runs that have the metric.
         failed, running, missing: points without a score.
+        lacking: finished runs without the metric.
     """
 
     row: str
@@ -51,6 +54,7 @@ class Group:
     failed: int = 0
     running: int = 0
     missing: int = 0
+    lacking: int = 0
 
     @property
     def scores(self) -> Nested:
@@ -60,17 +64,17 @@ class Group:
     @property
     def examples(self) -> Nested:
         """The same with each example's score, where every run has them and the metric is their mean."""
-        if any(result.metric != self.setting.metric or result.examples is None for result in self.results):
-            return self.scores
-        found = self.nested(lambda result: result.examples)
-        sizes = {len(scores) for seeds in found.values() for scores in seeds.values()}
-        return found if len(sizes) == 1 else self.scores
+        found = [result.examples if result.metric == self.setting.metric else None for result in self.results]
+        sizes = {None if one is None else len(one) for one in found}
+        is_known = len(sizes) == 1 and None not in sizes
+        return self.nested(lambda result: result.examples) if is_known else self.scores
 
     def nested(self, value: Any) -> dict[Any, dict[int, Any]]:
-        found: dict[Any, dict[int, Any]] = defaultdict(dict)
+        """Runs with one encoder and one seed count by their mean, as do controls with several vocabularies."""
+        found: dict[Any, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for result in self.results:
-            found[result.encoder][result.seed] = value(result)
-        return dict(found)
+            found[result.encoder][result.seed].append(value(result))
+        return {one: {seed: np.mean(same, axis=0) for seed, same in seeds.items()} for one, seeds in found.items()}
 
     @cached_property
     def replicates(self) -> list[float]:

@@ -15,15 +15,15 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import yaml
 from hydra.errors import HydraException
 
 from datamodules.task import Refused
 from sweeps import found, grouping, published
+from sweeps.asked import asked
 from sweeps.comparison import Comparison
 from sweeps.fetched import fetch
 from sweeps.pages import site, sweep, writing
@@ -32,7 +32,7 @@ from sweeps.pages.index import index
 from sweeps.pages.links import Links
 from sweeps.pages.pair import pair
 from sweeps.sentences import answering
-from sweeps.sweep_file import read
+from sweeps.sweep_file import Sweep, read
 
 EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
 ALL, SCALE = "all", "scale="
@@ -106,13 +106,13 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
     names = [word for word in what if word not in overrides]
     files = [Path(word) for word in names if word.endswith((".yaml", ".yml"))]
     if names == [ALL]:
-        files = sorted(file for file in Path(__file__).parent.glob("*.yaml") if file != published.FILE)
+        files = shipped()
     elif len(files) not in (0, len(names)) or not names:
         raise Refused(f"{' '.join(what)}: it may be sweeps' files, or {ALL}, or folders of runs as outputs/*.")
     if files:
         if not runs.is_dir():
             print(f"{runs} is not there: nothing has been run yet, or --runs may be another folder")
-        check_overrides(files[0], overrides)
+        overrides = checked(overrides, files)
         there = found.begun(sorted(runs.iterdir()) if runs.is_dir() else ())
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
@@ -123,49 +123,48 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:
     """A sweep's comparisons, one for each scale."""
     told = read(file)
-    said = {key: value_of(word) for word in overrides for key in [word.partition("=")[0]]}
-    points = [
-        ({key: said.get(key, value) for key, value in point.items()}, [*told.words(point), *overrides])
-        for point in told.points()
-    ]
-    points = list({str(point): (point, words) for point, words in points}.values())  # an axis may be overridden
+    wanted = found.Wanted(asked(told, overrides), words_of_others(file))
     paper = published.read().get(file.stem)
     title, more = paper.title if paper else told.name, tuple(word for word in overrides if found.deciding([word]))
-    results = found.of_points(points, there)
+    results = found.of_points(wanted, there)
     for word in overrides:
         if word.startswith(SCALE):
             scale = None if word == f"{SCALE}none" else word.removeprefix(SCALE)
-            results = {scale: results.get(scale) or found.of_points(points, ())[None]}
+            results = {scale: results.get(scale) or found.of_points(wanted, ())[None]}
     return [grouping.of_sweep(file.stem, title, scale, one, paper, more) for scale, one in results.items()]
 
 
-def check_overrides(file: Path, overrides: Sequence[str]) -> None:
-    """Refuse what `sweeps.launch` would, by composing one point; a file that composes in no way has other faults."""
-    if overrides:
-        from sweeps.launch import Told, composing, point
+def shipped() -> list[Path]:
+    """The sweeps of the suite."""
+    return sorted(file for file in Path(__file__).parent.glob("*.yaml") if file != published.FILE)
 
-        def fault(words: Sequence[str]) -> HydraException | None:
-            try:
-                point(words)
-            except HydraException as error:
-                return error
-            return None
 
-        sweep, told = read(file), Told.of(overrides)
-        words = sweep.words(next(iter(sweep.points())))
-        with composing():
-            if (wrong := fault([*words, *told.overrides])) is not None and fault(words) is None:
+@cache
+def words_of_others(file: Path) -> list[frozenset[str]]:
+    """What decides the points of the suite's other sweeps."""
+    others = [read(other) for other in shipped() if other.resolve() != file.resolve()]
+    return [found.deciding(other.words(point)) for other in others for point in other.points()]
+
+
+def checked(overrides: Sequence[str], files: Sequence[Path]) -> Sequence[str]:
+    """The overrides, less the launcher's own, if a point of each sweep composes with them as it does without."""
+    if not overrides:
+        return ()
+    from sweeps.launch import Told, composing, point
+
+    def fault(sweep: Sweep, overrides: Sequence[str]) -> HydraException | None:
+        try:
+            point(asked(sweep, overrides)[0].words)
+        except HydraException as error:
+            return error
+        return None
+
+    told = Told.of(overrides).overrides
+    with composing():
+        for sweep in map(read, files):
+            if (wrong := fault(sweep, told)) is not None and fault(sweep, ()) is None:
                 raise wrong
-
-
-def value_of(override: str) -> Any:
-    """As a sweep's file would have it: lists are words there, for a command takes them as they are."""
-    text = override.partition("=")[2]
-    try:
-        told = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise Refused(f"{override} is no override: {text} cannot be read as a value.") from None
-    return text if isinstance(told, list | dict) else told
+    return told
 
 
 def printed(pages: Sequence[Page], told: argparse.Namespace) -> None:

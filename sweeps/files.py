@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+HISTORY = "metrics.csv"
+
 
 def write_text(path: Path, text: str) -> None:
     """Through a neighbour that is renamed."""
@@ -37,12 +39,12 @@ def has_finished(run: Path) -> bool:
     return (run / "summary.json").is_file() and read_record(run).get("status") == "finished"
 
 
-def read_history(file: Path) -> list[tuple[int, float, str, float]]:
-    """Step, epoch (0: not said), name and value of each row of a metrics.csv; none without it.
+def read_history(run: Path) -> list[tuple[int, float, str, float]]:
+    """Step, epoch (0: not said), name and value of each row of a run's history; none without it.
 
     A row that a kill has torn is passed over.
     """
-    found = []
+    file, found = run / HISTORY, []
     for row in csv.DictReader(file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else ()):
         with suppress(TypeError, ValueError):
             found.append((int(row["step"]), float(row["epoch"] or 0), row["name"], float(row["value"])))

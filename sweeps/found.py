@@ -15,11 +15,14 @@ from typing import Any
 import yaml
 
 from datamodules.task import Refused, fingerprint
+from sweeps.asked import Asked, key_of
 from sweeps.commands import COMMANDS, commands_of
-from sweeps.results import BROKEN, HISTORY, Point, Result, read
+from sweeps.files import HISTORY
+from sweeps.results import BROKEN, Point, Result, read
 from sweeps.rows import but_for_places
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 
+MOST_TOLD = 4  # of many words, or runs
 NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
 
 
@@ -65,7 +68,7 @@ def scale_in(file: Path) -> str | None:
 
 
 def deciding(words: Iterable[str]) -> frozenset[str]:
-    """Overrides, less the scale, which is told apart, and those that say where and on what a run is computed."""
+    """Overrides, the last of each key, less the scale, which is told apart, and where and on what a run is computed."""
     places = {
         "scale",
         "budget",
@@ -74,7 +77,8 @@ def deciding(words: Iterable[str]) -> frozenset[str]:
         *(f"data.{key}" for key in WORKPLACE),
     }
     places -= {*NAMES}
-    return frozenset(word for word in words if not {(key := word.partition("=")[0]), key.partition(".")[0]} & places)
+    said = {key_of(word): word.lstrip("+") for word in words}
+    return frozenset(word for key, word in said.items() if not {key, key.partition(".")[0]} & places)
 
 
 @dataclass(frozen=True)
@@ -92,48 +96,69 @@ class Found:
     notes: Sequence[str] = ()
 
 
-def of_points(points: Sequence[tuple[Point, Sequence[str]]], folders: Sequence[Folder]) -> dict[str | None, Found]:
+class Wanted:
+    """A sweep's points, and which other runs are its own but for overrides.
+
+    Args:
+        asked: the points.
+        elsewhere: deciding words of other sweeps' points: where they hold this sweep's and more, runs are theirs.
+    """
+
+    def __init__(self, asked: Sequence[Asked], elsewhere: Iterable[frozenset[str]] = ()) -> None:
+        self.points = [(one.point, deciding(one.words)) for one in asked]
+        self.words = {words for _, words in self.points}
+        self.shared = frozenset.intersection(*self.words)
+        self.keys = {key_of(word) for words in self.words for word in words}
+        self.elsewhere = [words for words in elsewhere if len(words) > len(self.keys)]
+
+    def is_further(self, words: frozenset[str]) -> bool:
+        """Whether these are the words of a point with other overrides, and so of another experiment."""
+        return (
+            self.shared <= words
+            and words not in self.words
+            and self.keys <= {key_of(word) for word in words}
+            and not any(theirs <= words for theirs in self.elsewhere)
+        )
+
+    def further(self, folders: Iterable[Folder]) -> list[str]:
+        """A sentence on such runs."""
+        paths = {one.path for one in folders if one.words in self.words}
+        others = [one for one in folders if one.path not in paths and self.is_further(one.words)]
+        if not others:
+            return []
+        told = sorted({word for one in others for word in one.words}.difference(*self.words))
+        count = len({one.path for one in others})
+        are = "runs have" if count > 1 else "run has"
+        repeat = f"other overrides ({', '.join(told[:MOST_TOLD])}) and {'are' if count > 1 else 'is'} not shown"
+        return [f"{count} {are} {repeat}: repeat these to see {'them' if count > 1 else 'it'}"]
+
+
+def of_points(wanted: Wanted, folders: Sequence[Folder]) -> dict[str | None, Found]:
     """The runs of a sweep's points, by scale; without any run, nothing but missing points at an unknown scale.
 
     Args:
-        points: the parameters of each, and the words of its command.
         folders: all the runs that there are.
     """
-    wanted = [(point, deciding(words)) for point, words in points]
-    known = {words for _, words in wanted}
-    scales = dict.fromkeys(one.scale for one in folders if one.words in known)
+    scales = dict.fromkeys(one.scale for one in folders if one.words in wanted.words)
     if not scales:  # there may be runs of other experiments, of which a reader is told
-        scales = dict.fromkeys(one.scale for one in folders if any(own < one.words for own in known)) or {None: None}
+        scales = dict.fromkeys(one.scale for one in folders if wanted.is_further(one.words)) or {None: None}
     return {
         scale: at_scale(wanted, [one for one in folders if one.scale == scale]) for scale in sorted(scales, key=str)
     }
 
 
-def at_scale(wanted: Sequence[tuple[Point, frozenset[str]]], folders: Sequence[Folder]) -> Found:
+def at_scale(wanted: Wanted, folders: Sequence[Folder]) -> Found:
     """As `of_points`, of folders that all have one scale."""
     by_words: dict[frozenset[str], list[Path]] = defaultdict(list)
     for one in folders:
         by_words[one.words].append(one.path)
-    results, missing, notes, taken = [], [], [], set()
-    for point, words in wanted:
-        own = by_words.pop(words, [])
-        one, note = chosen([read(folder, point) for folder in own])
+    results, missing, notes = [], [], []
+    for point, words in wanted.points:
+        one, note = chosen([read(folder, point) for folder in by_words[words]])
         results += [one] if one else []
         missing += [] if one else [point]
         notes += note
-        taken |= {*own}
-    others = [words for words, paths in by_words.items() if taken.isdisjoint(paths)]
-    return Found(results, missing, [*notes, *further(wanted, others), *remarks(results)])
-
-
-def further(wanted: Sequence[tuple[Point, frozenset[str]]], others: Sequence[frozenset[str]]) -> list[str]:
-    """A sentence on runs that are a point's but for overrides in addition: they are other experiments."""
-    ours = [words for _, words in wanted]
-    more = [sorted(words - one) for words in others if (one := next((own for own in ours if own < words), None))]
-    if not more:
-        return []
-    told = ", ".join(sorted({word for words in more for word in words})[:4])
-    return [f"{len(more)} runs have further overrides ({told}) and are not shown: repeat these to see them"]
+    return Found(results, missing, [*notes, *wanted.further(folders), *remarks(results)])
 
 
 def chosen(ours: Sequence[Result]) -> tuple[Result | None, list[str]]:
@@ -184,8 +209,9 @@ def remarks(results: Sequence[Result]) -> list[str]:
     finished = [one for one in results if one.finished]
     lines += [f"{one.name}: {file} is torn, or empty" for one in finished for file in one.torn]
     without = [one.name for one in finished if not (one.folder / HISTORY).is_file()]
-    if len(without) < len(finished):  # of W&B's runs none has one
-        lines += [f"{name} has no {HISTORY}: it is in no learning curve" for name in without]
+    if 0 < len(without) < len(finished):  # of W&B's runs none has one
+        named = ", ".join(without[:MOST_TOLD]) + (f" and {len(without) - MOST_TOLD} more" * (len(without) > MOST_TOLD))
+        lines.append(f"without {HISTORY}, and so in no learning curve: {named}")
     commits = sorted({one.commit for one in finished})
     if len(commits) > 1:
         lines.append(f"made by several versions of the code: {', '.join(commits)}")

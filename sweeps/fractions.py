@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from datamodules.task import fingerprint
-from lightning_modules.cost import spent
+from lightning_modules.callbacks import kept
+from lightning_modules.cost import Cost, spent
 from lightning_modules.start import Start
 from sweeps import progress
 from sweeps.encoders import WHOLE, encoder_facts, folder_name, plain_facts
@@ -60,9 +61,10 @@ class Fractions(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any, **__: Any) -> None:
         for fraction in [fraction for fraction, step in self.due.items() if step == trainer.global_step]:
             del self.due[fraction]  # several batches may be one step
-            cost = spent(trainer, pl_module, self.data)
-            if trainer.is_global_zero:
-                leave_encoder(self.cfg, self.folder, self.start, trainer, pl_module, self.data, fraction, cost=cost)
+            with kept(trainer, Cost).paused():
+                cost = spent(trainer, pl_module, self.data)
+                if trainer.is_global_zero:
+                    leave_encoder(self.cfg, self.folder, self.start, trainer, pl_module, self.data, fraction, cost=cost)
 
 
 def asked_for(cfg: DictConfig, folder: Path, start: Start, data: Any) -> list[Callback]:

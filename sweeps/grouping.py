@@ -124,10 +124,12 @@ def grouped(row: str, setting: Setting, own: Sequence[Result], gone: Sequence[Po
         return task_of(point) in ("", setting.task)
 
     done = [result for result in own if result.finished and place(result) == (setting.data, setting.version)]
-    there = [result for result in done if result.task == setting.task and result.value(setting.metric) is not None]
+    asked = [result for result in done if result.task == setting.task]
+    there = [result for result in asked if result.value(setting.metric) is not None]
     stopped = [result.status for result in own if result.status in (FAILED, RUNNING) and concerns(result.point)]
     absent = sum(map(concerns, gone))
-    return Group(row, setting, there, stopped.count(FAILED), stopped.count(RUNNING), absent)
+    lacking = len(asked) - len(there)
+    return Group(row, setting, there, stopped.count(FAILED), stopped.count(RUNNING), absent, lacking)
 
 
 def task_of(point: Point) -> str:

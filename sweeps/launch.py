@@ -20,16 +20,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import hydra
-import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
 from sweeps.ahead import after, by_turns, different, jobs_ahead, settings_of, tried_first
+from sweeps.asked import asked, rewritten
 from sweeps.commands import note_command
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
@@ -39,7 +38,7 @@ from sweeps.job import ELSEWHERE, Job
 from sweeps.jobs import run_jobs
 from sweeps.multirun import composed, short_names
 from sweeps.sentences import AGAIN, advising, answering
-from sweeps.sweep_file import OVERRIDES, Sweep, read
+from sweeps.sweep_file import Sweep, read
 
 CONF = Path(program.__file__).parent / "conf"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -106,7 +105,7 @@ class Plan:
         Raises:
             Refused: when points are one experiment, or need GPUs that there are not.
         """
-        words = [tuple(scaled([*sweep.words(point), *told.overrides])) for point in sweep.points()]
+        words = [tuple(scaled(one.words)) for one in asked(sweep, told.overrides)]
         configurations = [point(one) for one in words]
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
         places = [Path(cfg.hydra.run.dir) for cfg in configurations]
@@ -172,14 +171,6 @@ def point(words: Sequence[str]) -> DictConfig:
     cfg = composed(words)
     HydraConfig.instance().set_config(cfg)
     return cfg
-
-
-def rewritten(sweep: Sweep, overrides: Sequence[str]) -> str:
-    """The file with overrides for all points, as `wandb sweep` takes it."""
-    raw: dict[str, Any] = {**sweep.raw}
-    words = [str(word) for word in raw["command"]]
-    at = words.index(OVERRIDES)
-    return yaml.safe_dump({**raw, "command": [*words[: at + 1], *overrides, *words[at + 1 :]]}, sort_keys=False)
 
 
 def launch(sweep: Sweep, told: Told, folder: Path) -> int:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from datamodules.task import Refused
 from sweeps.environment import under_agent
+from sweeps.files import HISTORY
 from sweeps.runs import Run
 from sweeps.sentences import first_line
 from sweeps.tuning_space import TRIAL
@@ -29,7 +30,7 @@ class History(Logger):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self.path = directory / "metrics.csv"
+        self.path = directory / HISTORY
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ def tags(cfg: DictConfig) -> list[str]:
 def make_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
     """The run's own history, and the logger of conf/logger; a W&B run begins with the first thing that is logged."""
     if run.last is None and is_first():
-        (run.directory / "metrics.csv").unlink(missing_ok=True)
+        (run.directory / HISTORY).unlink(missing_ok=True)
     loggers: list[Logger] = [History(run.directory)]
     if cfg.logger.get("_target_"):
         loggers.append(wandb_logger(cfg, run))

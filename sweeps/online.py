@@ -94,9 +94,14 @@ def keys_of(told: Comparison) -> list[str]:
 
 
 def chosen(told: Comparison, setting: Setting | None = None) -> str:
-    """A filter: the sweep's runs at this scale, of this task."""
+    """A filter: the sweep's runs at this scale, of this task.
+
+    What further overrides did is not in every run's configuration under their names: such runs are named.
+    """
     parts = [f"Metric('Group') == {told.name!r}"]
     parts += [f"Config('scale') == {told.scale!r}"] if told.scale else []
+    if told.overrides:
+        parts.append(f"SummaryMetric('name') in {sorted(one.name for one in told.finished)!r}")
     if setting is not None and len({one.task for one in told.settings}) > 1:
         parts.append(f"Tags() in [{setting.task!r}]")  # the configuration of an agent's run may have no data.task
     return " and ".join(parts)

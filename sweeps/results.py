@@ -17,11 +17,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from datamodules.task import GENERATED, fingerprint
+from sweeps.files import HISTORY
 from sweeps.runs import LOCK
 from sweeps.settings import leaves
 
 FINISHED, RUNNING, FAILED, BROKEN = "finished", "running", "failed", "half-written"
-HISTORY = "metrics.csv"
 NEEDED = {"headline": dict, "data": str, "model": str, "metrics": dict, "cost": dict, "config": dict}
 Point = Mapping[str, Any]
 

@@ -23,14 +23,14 @@ def tell_agent(cfg: DictConfig, run: Run) -> None:
     if is_first():
         logger, record = wandb_logger(cfg, run), read_record(run.directory)
         begin_logs([logger], record["config"])
-        for step, values in rows(run.directory / "metrics.csv"):
+        for step, values in rows(run.directory):
             logger.log_metrics(values, step)
         close_run(logger, record, run.directory)
 
 
-def rows(history: Path) -> list[tuple[int, dict[str, float]]]:
+def rows(run: Path) -> list[tuple[int, dict[str, float]]]:
     """Step and values of each row that was logged, in the order of the steps: W&B takes no other."""
     together: dict[int, dict[str, float]] = defaultdict(dict)
-    for step, epoch, name, value in read_history(history):
+    for step, epoch, name, value in read_history(run):
         together[step] |= {name: value, "epoch": epoch}
     return sorted(together.items())

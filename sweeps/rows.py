@@ -45,7 +45,7 @@ class Row:
 
 
 def read_records(folders: Iterable[str]) -> list[dict]:
-    """The records of finished transfer runs; other folders are passed over, and a record that is torn is named.
+    """The records of finished transfer runs; other folders are passed over, files and torn records are named.
 
     Raises:
         Refused: when there is none, or for a folder that is not there.
@@ -54,11 +54,13 @@ def read_records(folders: Iterable[str]) -> list[dict]:
     for folder in map(Path, folders):
         if not folder.exists():
             raise Refused(f"{folder} is not there: it may be a run's folder, as outputs/* are.")
+        if not folder.is_dir():
+            print(f"{folder} is skipped: it is no folder", file=sys.stderr)
         if (folder / "summary.json").is_file():
             try:
-                records.append(read_record(folder))
-            except ValueError as error:
-                print(f"{folder} is skipped: summary.json is no JSON ({error})", file=sys.stderr)
+                records.append({**read_record(folder)})
+            except (ValueError, TypeError) as error:
+                print(f"{folder} is skipped: summary.json is no record ({error})", file=sys.stderr)
     records = [record for record in records if "selection" in record]  # a run that was stopped has none
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules import text_files
 from datamodules.task import GENERATED, Refused, fingerprint
 from sweeps.environment import is_follower, under_agent
-from sweeps.files import has_finished
+from sweeps.files import HISTORY, has_finished
 from sweeps.sentences import untaken, wrong_place
 
 # What says where and how a run is computed and shown, not what it computes.
@@ -229,7 +229,7 @@ def refusing(directory: Path) -> Iterator[Path]:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)
             if not isinstance(refusal, Busy | Diverged):
-                remove_unbegun(directory, {".hydra", "wandb", "metrics.csv", LOCK})
+                remove_unbegun(directory, {".hydra", "wandb", HISTORY, LOCK})
         sys.exit(2)
     else:
         remove_unbegun(directory, {".hydra"})  # predict= trains nothing

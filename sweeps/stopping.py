@@ -63,7 +63,7 @@ def undisturbed() -> Iterator[None]:
 
 def stopped_record(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """What is known without the trainer, whose other ranks may be gone."""
-    logged = read_history(run.directory / "metrics.csv")
+    logged = read_history(run.directory)
     return {
         "status": STOPPED,
         "name": run.name,

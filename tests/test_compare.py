@@ -191,8 +191,12 @@ def test_nothing_to_compare_is_refused(tmp_path: Path) -> None:
 
 def test_a_torn_record_is_named_and_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = leave(tmp_path, [record("scratch", seed, 60.0 + seed) for seed in range(2)])
-    (Path(one) / "summary.json").write_text('{"sta')
-    assert len(read_records([one, other])) == 1
-    assert f"{one} is skipped" in capsys.readouterr().err
+    (tmp_path / "table.md").touch()
+    for broken in ('{"sta', "3", "null", '"words"'):
+        (Path(one) / "summary.json").write_text(broken)
+        assert len(read_records([one, str(tmp_path / "table.md"), other])) == 1
+        told = capsys.readouterr().err
+        assert f"{one} is skipped: summary.json" in told
+        assert "table.md is skipped: it is no folder" in told
     with pytest.raises(Refused, match="nowhere is not there"):
         read_records([str(tmp_path / "nowhere"), other])

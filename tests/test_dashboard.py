@@ -3,99 +3,30 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from statistics import fmean, stdev
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import yaml
-from hydra.errors import HydraException
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
-from sweeps.commands import COMMANDS, note_command
 from sweeps.pages import sweep, tables
 from sweeps.pages.curves import losses
 from sweeps.pages.figures import short
 from sweeps.pages.html import in_script
-from sweeps.published import Claim, Published, Row, Value
+from sweeps.published import Value
 from sweeps.results import read
-from sweeps.sweep_file import read as read_sweep
 from tests import synthetic
+from tests.pages import PAPER, built, paper
 
-PAPER = Published(
-    name="nsp",
-    title="Is next-sentence prediction needed?",
-    papers={"bert": "Devlin et al. 2019, Table 5"},
-    rows={"nsp": Row("nsp", {"model.nsp": True}), "no_nsp": Row("no_nsp", {"model.nsp": False})},
-    reference="nsp",
-    replicate="pretrain.seed",
-    values=(Value("nsp", "bert", "rte", "dev", "accuracy", 88.4, "another size"),),
-    claims=(Claim("helps", ("nsp", "no_nsp"), "rte", "accuracy", "greater", ("small",), "bert", published=3.5),),
-)
+__all__ = ["paper"]  # a fixture
+EVIL = "</script><img src=x onerror=alert(1)>\"'&"
 
 
-class Reader(HTMLParser):
-    """What a browser takes a page for: tables as lists of (data-v, text), figures' JSON, scripts, elements."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tables: dict[str, list[list[tuple[str, str]]]] = {}
-        self.figures: dict[str, Any] = {}
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._section = self._cell = ""
-        self._script: dict[str, str | None] | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.elements.append((tag, told))
-        if tag in ("section", "figure"):
-            self._section = told.get("id") or ""
-        elif tag == "table":
-            self.tables[self._section] = []
-        elif tag == "tr" and self._section in self.tables:
-            self.tables[self._section].append([])
-        elif tag == "td":
-            self.tables[self._section][-1].append((told["data-v"] or "", ""))
-            self._cell = "td"
-        elif tag == "script":
-            self._script = told
-
-    def handle_endtag(self, tag: str) -> None:
-        self._cell = "" if tag == "td" else self._cell
-        self._script = None if tag == "script" else self._script
-
-    def handle_data(self, data: str) -> None:
-        if self._script is not None:
-            if self._script.get("type") == "application/json":
-                self.figures[self._section] = json.loads(data)
-            return
-        if self._cell:
-            value, text = self.tables[self._section][-1][-1]
-            self.tables[self._section][-1][-1] = (value, text + data)
-        self.words.append(data)
-
-    def rows(self, name: str) -> list[list[str]]:
-        return [[text for _, text in row] for row in self.tables[name] if row]
-
-
-@pytest.fixture
-def _paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
-
-
-def built(root: Path, *words: str, page: str = "nsp-miniature") -> Reader:
-    """The page that the command writes."""
-    dashboard.main([*words, "--runs", str(root / "outputs")])
-    return Reader((root / "outputs/dashboard" / f"{page}.html").read_text(encoding="utf-8"))
-
-
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_a_page_has_ours_beside_the_papers(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path, lacking=2)
     found = built(tmp_path, str(file))
@@ -118,17 +49,7 @@ def test_a_page_has_ours_beside_the_papers(tmp_path: Path) -> None:
     assert re.search(r"small generated world", " ".join(found.words))
 
 
-def test_what_goes_with_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nowhere"):
-        dashboard.main([str(tmp_path / "nowhere")])
-    with pytest.raises(Refused, match="overrides"):
-        dashboard.main([str(tmp_path), "seed=3"])
-
-
-EVIL = "</script><img src=x onerror=alert(1)>\"'&"
-
-
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
     root, words = tmp_path, ["model=bert_miniature", "data=glue", "data.task=rte"]
     file = synthetic.sweep(root, lacking=24)
@@ -157,59 +78,7 @@ def test_json_ends_no_script() -> None:
     assert json.loads(text) == {"x": [EVIL, "<!--"]}
 
 
-@pytest.mark.usefixtures("_paper")
-def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
-    file = synthetic.sweep(tmp_path, lacking=3)
-    outputs = tmp_path / "outputs"
-    words = (outputs / "run-010/.hydra/overrides.yaml").read_text().replace("- ", "").split()
-    (outputs / "run-003/summary.json").unlink()
-    (outputs / "run-004/summary.json").write_text('{"status": "finis')
-    stopped = {"status": "stopped", "name": "run-007", "steps": 3, "metrics": {}, "seed": 0, "config": {"seed": 0}}
-    (outputs / "run-007/summary.json").write_text(json.dumps(stopped))
-    record = json.loads((outputs / "run-005/summary.json").read_text())
-    (outputs / "run-005/summary.json").write_text(json.dumps({**record, "collapsed": True}))
-    headline = {"name": "accuracy", "value": float("nan")}
-    (outputs / "run-006/summary.json").write_text(json.dumps({**record, "headline": headline}))
-    synthetic.run(outputs / "twice", json.loads((outputs / "run-010/summary.json").read_text()), words)
-    other = json.loads((outputs / "run-011/summary.json").read_text())
-    git = {"commit": "fedcba987654", "dirty": True}
-    (outputs / "run-011/summary.json").write_text(json.dumps({**other, "git": git}))
-    found = built(tmp_path, str(file))
-    text = " ".join(found.words)
-    runs = {row[0]: row for row in found.rows("runs")}
-    assert runs["run-003"][6] == runs["run-007"][6] == "failed"
-    assert "run-007 is skipped" not in text
-    assert runs["run-004"][6] == runs["run-006"][6] == "half-written"
-    assert "run-004 is skipped" in text
-    assert "accuracy is nan" in text
-    assert runs["run-005"][6] == "collapsed"
-    assert [row[6] for row in runs.values()].count("not run") == 3
-    assert "run-010 counts, twice is left out" in text
-    assert "01234567, fedcba98+" in text
-    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
-    assert {row[0]: row[7] for row in rte} == {"nsp": "1", "no_nsp": "1"}  # failed
-
-
-@pytest.mark.usefixtures("_paper")
-def test_scales_texts_and_metrics_are_kept_apart(tmp_path: Path) -> None:
-    file = synthetic.sweep(tmp_path)
-    small = tmp_path / "outputs"
-    words = ["model=bert_miniature", "data=glue", "data.task=rte", "model.nsp=True"]
-    told = {"task": "rte", "source": "hub", "scale": "small", "encoder": 0}
-    for version, seed in (("x", 0), ("y", 1)):
-        one = synthetic.record(70.0 + seed, seed=seed, data_version=version, **told)
-        synthetic.run(small / f"small-{version}", one, [*words, "pretrain.seed=0", f"seed={seed}"], scale="small")
-    page, miniature = built(tmp_path, str(file), page="nsp-small"), built(tmp_path, str(file))
-    assert len([row for row in miniature.rows("runs") if row[6] == "finished"]) == 24
-    assert [row[0] for row in page.rows("runs") if row[6] == "finished"] == ["small-x", "small-y"]
-    bars = [figure for name, figure in page.figures.items() if name.endswith("scores")]
-    assert [len(figure["data"][1]["y"]) for figure in bars] == [1, 1]
-    for name, figure in miniature.figures.items():
-        if name.endswith("scores"):
-            assert ("matthews" in figure["layout"]["yaxis"]["title"]["text"]) == name.startswith("cola")
-
-
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_figures_have_axes_captions_and_data(tmp_path: Path) -> None:
     go = pytest.importorskip("plotly.graph_objects")
     file = synthetic.sweep(tmp_path, mix={"input": {"weights": [0.2, 0.5, 0.3], "gamma": 1.0}})
@@ -245,7 +114,7 @@ def test_two_runs_show_what_changed(tmp_path: Path) -> None:
     assert f"{2 - half:+.1f} to {2 + half:+.1f}" in lead
 
 
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_text_csv_and_latex_print_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = synthetic.sweep(tmp_path)
     for way, told in (("--text", "│ no_nsp"), ("--csv", "\nno_nsp,"), ("--latex", "no\\_nsp & ")):
@@ -257,7 +126,7 @@ def test_text_csv_and_latex_print_the_tables(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "outputs/dashboard").exists()
 
 
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_a_launcher_ends_with_what_the_page_says(tmp_path: Path) -> None:
     """In Markdown, of the runs that it names and no others."""
     file = synthetic.sweep(tmp_path)
@@ -286,7 +155,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         dashboard.main(["all"])
 
 
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None:
     pytest.importorskip("wandb_workspaces")
     from sweeps import found, online
@@ -312,6 +181,8 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
         bars = panels["Bar Chart"]
         assert (bars["metrics"], bars["groupArea"]) == ([f"test_validation/{setting.metric}"], "stddev")
         assert panels["Run History Line Plot"]["metrics"] == ["val/score"]
+    names = [result.name for result in told.finished]
+    assert f"SummaryMetric('name') in {sorted(names)}" in online.chosen(replace(told, overrides=("seed=7",)))
     workspace = json.loads(online.workspace(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
     sections = workspace["spec"]["section"]["panelBankConfig"]["sections"]
     assert [section["name"] for section in sections] == ["cola", "rte"]
@@ -347,50 +218,6 @@ def test_a_row_has_what_its_encoders_and_its_tasks_took(tmp_path: Path) -> None:
     assert row[6:] == ["2000.0", "15.0", "942.2", "–", "0.5"]
 
 
-def test_an_override_of_an_axis_is_what_the_points_are_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
-    file = synthetic.sweep(tmp_path, lacking=24)
-    said = read_sweep(file)
-    points = [said.words(point) for point in said.points() if point["data.task"] == "rte"]
-    synthetic.run(tmp_path / "outputs/one", synthetic.record(60.0, task="sst2"), [*points[0], "data.task=sst2"])
-    (told,) = dashboard.compared([str(file), "data.task=sst2", "budget=9m"], tmp_path / "outputs")
-    assert {setting.task for setting in told.settings} == {"sst2"}
-    assert {point["data.task"] for point in told.found.missing} == {"sst2"}
-
-
-def test_runs_that_differ_in_seeds_alone_are_a_row(tmp_path: Path) -> None:
-    for number in range(6):
-        masking = {"text": {"objective": {"masking": "100/0/0" if number % 2 else "80/10/10"}}}
-        told = synthetic.record(60.0 + number, task=("rte", "cola")[number == 5], seed=number, config=masking)
-        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
-    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
-    rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
-    assert {row[0].rpartition("=")[2]: (row[1], row[4]) for row in rte} == {
-        "80/10/10": ("62.0", "3"),
-        "100/0/0": ("62.0", "2"),
-    }
-    cola = next(found.rows(name) for name in found.tables if name.startswith("cola") and name.endswith("table"))
-    assert len(cola) == 1  # nobody meant to run the other
-
-
-def test_a_control_and_a_repeat_are_no_further_runs_of_a_row(tmp_path: Path) -> None:
-    for number, start in enumerate((None, "scratch", None)):
-        again = {"rerun": number == 2, "logger": {"kind": "csv" if number else "offline"}}
-        again["pretrain"] = {"recipe": "miniature", "seed": 3, "trainer": {"max_steps": 75, "devices": 1 + number}}
-        told = synthetic.record(60.0 + number, encoder=3, config={"init_from": start, **again})
-        synthetic.run(tmp_path / "outputs" / f"run-{number}", told)
-    (tmp_path / "outputs/sweeps/nsp").mkdir(parents=True)  # logs of a launcher
-    found = built(tmp_path, *map(str, sorted((tmp_path / "outputs").iterdir())), page="runs-miniature")
-    assert {row[0]: row[1] for row in found.rows("overview")} == {
-        "bert_miniature from pretrain=miniature": "60.0",
-        "bert_miniature from scratch, with the vocabulary of pretrain=miniature": "61.0",
-    }
-    assert "run more than once: run-0 counts, run-2 is left out" in found.words
-    runs = {row[0]: row[3] for row in found.rows("runs")}
-    assert runs == {"run-0": "3", "run-1": "–"}  # the control's weights are nobody's
-    assert "sweeps" not in {row[0] for row in found.rows("runs")}
-
-
 @pytest.mark.parametrize(("differs", "same"), [({}, True), ({"bert": "another text"}, False)])
 def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, differs: dict[str, str], same: bool
@@ -419,27 +246,7 @@ def test_a_row_of_its_papers_own_way_is_marked(tmp_path: Path, monkeypatch: pyte
     assert "◆: the model as its own paper used it" in "".join(found.words)
 
 
-@pytest.mark.usefixtures("_paper")
-def test_an_experiment_that_two_sweeps_share_is_found_by_both(tmp_path: Path) -> None:
-    """Hydra keeps the words of the last command alone."""
-    file = synthetic.sweep(tmp_path)
-    folders = sorted((tmp_path / "outputs").iterdir())
-    (before,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
-    for folder in folders:
-        kept = folder / ".hydra/overrides.yaml"
-        note_command(folder, yaml.safe_load(kept.read_text()))
-        note_command(folder, yaml.safe_load(kept.read_text()))
-        note_command(folder, ["experiment=another", "data.task=rte"])
-        kept.write_text("- experiment=another\n- data.task=rte\n")
-        assert len((folder / COMMANDS).read_text().splitlines()) == 2
-    with (folders[0] / COMMANDS).open("a") as lines:
-        lines.write('["torn')
-    (after,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
-    assert [one.folder for one in after.finished] == [one.folder for one in before.finished]
-    assert after.found.notes == before.found.notes
-
-
-@pytest.mark.usefixtures("_paper")
+@pytest.mark.usefixtures("paper")
 def test_a_claim_says_on_which_of_several_texts_it_was_judged(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path)
     (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
@@ -469,96 +276,6 @@ def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
         ((kinds[row], curve),) = losses(read(folder))
         assert [part.tolist() for part in curve] == [[20.0], [2.0]]
     assert kinds["ns5"] == kinds["ns15"] != kinds["hs"]
-
-
-@pytest.mark.usefixtures("_paper")
-def test_encoders_are_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they cost is counted wherever they are kept."""
-    told = synthetic.record(2.0, metric="val/masked_lm_loss", encoder=0)
-    del told["selection"]
-    place = synthetic.run(tmp_path / "kept/e0", told)
-    (place / "encoder").mkdir()
-    (place / "encoder/encoder.yaml").touch()
-    file = synthetic.sweep(tmp_path)
-    lacking = "Of some encoders the record is not here"
-    assert lacking in " ".join(built(tmp_path, str(file)).words)
-    monkeypatch.setenv("SIDE_BY_SIDE_ENCODERS", str(tmp_path / "kept"))
-    assert 4e12 in built(tmp_path, str(file)).figures["rte-1-costs"]["data"][0]["x"]
-
-
-def test_an_overridden_axis_of_lists_is_as_the_file_has_it(tmp_path: Path) -> None:
-    assert dashboard.value_of("transfer.plug=[input,output]") == "[input,output]"
-    assert [dashboard.value_of(f"x={word}") for word in ("3", "0.5", "true", "nsp", "null")] == [
-        3,
-        0.5,
-        True,
-        "nsp",
-        None,
-    ]
-    with pytest.raises(Refused, match=r"transfer.plug=\[input is no override"):
-        dashboard.value_of("transfer.plug=[input")
-
-
-def test_folders_without_a_run_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "sweeps").mkdir()
-    with pytest.raises(Refused, match="None of these folders is a run's"):
-        dashboard.compared([str(tmp_path / "sweeps")], tmp_path)
-
-
-@pytest.mark.usefixtures("_paper")
-def test_runs_with_a_further_override_have_a_page_of_their_own_that_says_so(tmp_path: Path) -> None:
-    file = synthetic.sweep(tmp_path)
-    for folder in (tmp_path / "outputs").iterdir():
-        kept = folder / ".hydra/overrides.yaml"
-        kept.write_text(kept.read_text() + "- seed=7\n")
-    assert "further overrides (seed=7)" in " ".join(built(tmp_path, str(file)).words)
-    found = built(tmp_path, str(file), "seed=7", page="nsp-miniature-seed-7")
-    assert "(scale=miniature, seed=7)" in " ".join(found.words)
-    assert "half-written" not in " ".join(found.words)
-    index = Reader((tmp_path / "outputs/dashboard/index.html").read_text())
-    links = [told.get("href") for tag, told in index.elements if tag == "a"]
-    assert {"nsp-miniature.html", "nsp-miniature-seed-7.html"} <= {*links}  # the one from before is not lost
-
-
-@pytest.mark.usefixtures("_paper")
-def test_a_scale_may_be_asked_for(tmp_path: Path) -> None:
-    file = synthetic.sweep(tmp_path)
-    for scale, done in (("miniature", 24), ("small", 0), ("none", 0)):
-        (told,) = dashboard.compared([str(file), f"scale={scale}", "jobs=2", "budget=9m"], tmp_path / "outputs")
-        assert (told.scale or "none", len(told.finished), told.overrides) == (scale, done, ())  # these decide no number
-    (tmp_path / "plain").mkdir()
-    plain = synthetic.sweep(tmp_path / "plain", scale=None)
-    for folder in (tmp_path / "plain/outputs").iterdir():
-        (folder / ".hydra/config.yaml").write_text("scale: null\n")
-    (told,) = dashboard.compared([str(plain), "scale=none"], tmp_path / "plain/outputs")
-    assert (told.scale, len(told.finished)) == (None, 24)
-
-
-def test_an_override_that_no_run_could_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HydraException, match="sed"):
-        dashboard.compared(["sweeps/nsp.yaml", "sed=7"], tmp_path)
-
-
-@pytest.mark.usefixtures("_paper")
-def test_files_that_are_torn_or_gone_are_named(tmp_path: Path) -> None:
-    file = synthetic.sweep(tmp_path)
-    one, two, *_ = sorted((tmp_path / "outputs").iterdir())
-    three = sorted((tmp_path / "outputs").glob("*/predictions"))[-1].parent
-    (one / "metrics.csv").unlink()
-    for torn in (two / "metrics.csv", three / "predictions/validation.tsv"):
-        torn.write_bytes(torn.read_bytes()[:-3])
-    words = " ".join(built(tmp_path, str(file)).words)
-    assert "No run failed or is missing" in words
-    for told in (
-        f"{one.name} has no metrics.csv",
-        f"{two.name}: metrics.csv is torn",
-        f"{three.name}: validation.tsv is torn",
-    ):
-        assert told in words
-    found = built(tmp_path, str(two), str(three), page="two-runs-miniature")
-    assert "Answers of one of them are torn" in " ".join(found.words)
-    (one / "summary.json").write_text('{"status')
-    assert "No run failed or is missing" not in " ".join(built(tmp_path, str(file)).words)
 
 
 def test_where_every_run_collapsed_that_comes_first(tmp_path: Path) -> None:

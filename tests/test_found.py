@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import published
-from sweeps.found import Folder, deciding, of_points
+from sweeps.asked import asked
+from sweeps.found import Folder, Wanted, deciding, of_points
 from sweeps.sweep_file import read
 
 SWEEPS = [path for path in sorted(published.FILE.parent.glob("*.yaml")) if path != published.FILE]
@@ -15,15 +16,13 @@ PLACES = ["logger=offline", "resume=true", "trainer.devices=2", "data.num_worker
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_a_run_is_the_point_whose_words_it_was_started_with(path: Path) -> None:
     """Of every sweep: wherever a run was computed, and in whatever order folders are read."""
-    sweep = read(path)
-    points = [(point, sweep.words(point)) for point in sweep.points()]
+    points = asked(read(path), ())
     folders = [
-        Folder(Path(f"nowhere/{number}"), deciding([*PLACES, *words]), "small")
-        for number, (_, words) in enumerate(points)
+        Folder(Path(f"nowhere/{number}"), deciding([*PLACES, *one.words]), "small") for number, one in enumerate(points)
     ]
-    (found,) = of_points(points, folders[::-1]).values()
+    (found,) = of_points(Wanted(points), folders[::-1]).values()
     assert [(int(result.folder.name), result.point) for result in found.results] == [
-        (number, point) for number, (point, _) in enumerate(points)
+        (number, one.point) for number, one in enumerate(points)
     ]
     assert not found.missing
     assert not found.notes

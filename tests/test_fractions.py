@@ -137,20 +137,25 @@ class Left:
         self.found: list[tuple[float, int]] = []
         self.asked: list[int] = []  # for what it has cost until there
         patch.setattr(fractions, "spent", lambda trainer, *_: self.asked.append(trainer.global_step))
-        patch.setattr(
-            fractions, "leave_encoder", lambda *words, cost: self.found.append((words[-1], words[3].global_step))
-        )
+        self.cost = Cost()
+        patch.setattr(fractions, "leave_encoder", self.leave)
         cfg: Any = SimpleNamespace(keep_fractions=told)
         self.callback, self.steps = fractions.Fractions(cfg, Path(), None, None), steps  # pyright: ignore
+
+    def leave(self, *words: Any, cost: Any) -> None:
+        assert self.cost.since == 0, "writing is no training: the clock stands still"
+        self.found.append((words[-1], words[3].global_step))
 
     def train(self, begin: int, end: int, rank: int = 0) -> None:
         """Steps of two batches each."""
         trainer: Any = SimpleNamespace(global_step=begin, estimated_stepping_batches=self.steps)
-        trainer.is_global_zero = rank == 0
+        trainer.is_global_zero, trainer.callbacks = rank == 0, [self.cost]
+        self.cost.on_train_start(trainer, None)  # pyright: ignore
         self.callback.on_train_start(trainer, None)  # pyright: ignore
         for batch in range(2 * begin, 2 * end):
             trainer.global_step = (batch + 1) // 2
             self.callback.on_train_batch_end(trainer, None)  # pyright: ignore
+            assert self.cost.since > 0
 
 
 def test_each_is_left_once_by_the_first_process_and_not_again_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:

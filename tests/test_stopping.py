@@ -99,6 +99,6 @@ def test_a_table_of_which_tasks_failed_has_not_finished(tmp_path: Path) -> None:
 
 def test_a_torn_row_of_a_history_is_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
-    assert read_history(file) == []
+    assert read_history(tmp_path) == []
     file.write_bytes(b"step,epoch,name,value\r\n0,,lr,0.5\r\n3,1,val/score,50.0\r\n4,1,tor\n5,1,val/score,5")
-    assert read_history(file) == [(0, 0.0, "lr", 0.5), (3, 1.0, "val/score", 50.0)]
+    assert read_history(tmp_path) == [(0, 0.0, "lr", 0.5), (3, 1.0, "val/score", 50.0)]

@@ -26,9 +26,10 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
     lowest = min(
         (group.mean or 0.0) - (0 if half != half else half) for (_, group), half in zip(groups, halves, strict=True)
     )
+    from_zero = " The axis begins at 0." if lowest >= 0 else ""
     caption = (
         f"Each bar is a row's mean on {setting.task} with its 95 % t interval over {what} (none where there is one); "
-        f"each dot is a run, and a click on it opens its record.{' The axis begins at 0.' * (lowest >= 0)}{told_ladder}"
+        f"each dot is a run, and a click on it opens its record.{from_zero}{told_ladder}"
     )
     rows = [
         (group.row, group.mean, "" if half != half else half, group.encoders, len(group.results))

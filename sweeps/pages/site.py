@@ -32,7 +32,7 @@ def write(pages: Sequence[Page], folder: Path) -> None:
 
 def with_others(index: Page, folder: Path, names: set[str]) -> Page:
     """The first page with links to those that an earlier command has left, so that none is lost from sight."""
-    others = sorted(file for file in folder.glob("*.html") if file.stem not in names)
+    others = sorted(file for file in folder.glob("*.html") if file.stem not in names and is_ours(file))
     if not others:
         return index
     links = [
@@ -40,6 +40,12 @@ def with_others(index: Page, folder: Path, names: set[str]) -> Page:
         for one in others
     ]
     return replace(index, blocks=[*index.blocks, Heading("Written before, and not now", "before"), *links])
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a page was written here, and not by somebody else into the same folder."""
+    with file.open(encoding="utf-8", errors="replace") as text:
+        return html.mark(NAME) in text.read(2000)
 
 
 def write_script(file: Path) -> None:

@@ -11,7 +11,7 @@ from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "collapsed")
-TROUBLES = ("failed", NOT_RUN)  # columns that are there where something did or was
+TROUBLES = ("failed", NOT_RUN, "without it")  # columns that are there where something did or was
 OWN_WAY = "◆"
 FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
@@ -125,7 +125,8 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
     troubles = [name for name in TROUBLES if any(troubled(group)[name] for group in groups)]
     head = ("row", *(f"{paper} (paper)" for paper in papers), "ours", "sd", *parts, *COUNTS, *troubles, *differences)
     rows = tuple(detail_cells(told, group, papers, parts, troubles) for group in groups)
-    is_whole = not told.found.missing and all(one.finished for one in told.found.results)
+    is_lacking = any(group.lacking for group in groups)
+    is_whole = not told.found.missing and all(one.finished for one in told.found.results) and not is_lacking
     whole = "No run failed or is missing. " if is_whole else ""
     caption = (
         f"{unit(setting)} on {setting.data}. {whole}Collapsed runs give every example one label; they count "
@@ -146,7 +147,7 @@ def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
 
 def troubled(group: Group) -> dict[str, int]:
     """Points of a row without a score."""
-    return {TROUBLES[0]: group.failed, TROUBLES[1]: group.missing + group.running}
+    return dict(zip(TROUBLES, (group.failed, group.missing + group.running, group.lacking), strict=True))
 
 
 def detail_cells(
