@@ -2,6 +2,7 @@
 
     python -m sweeps.launch sweeps/nsp.yaml                        every point, each a fresh process, one on each GPU
     python -m sweeps.launch sweeps/nsp.yaml jobs=2 seed=7          two at once; any override holds for all points
+    python -m sweeps.launch sweeps/nsp.yaml row=no_nsp             some: an override of a parameter leaves those points
     python -m sweeps.launch sweeps/nsp.yaml budget=9m              as many whole points as fit
     python -m sweeps.launch sweeps/nsp.yaml --dry-run              points, their commands, what is done
     python -m sweeps.launch sweeps/nsp.yaml jobs=2 --write out.yaml    the file with these overrides, for `wandb sweep`

@@ -113,6 +113,18 @@ class Result:
         return int(pretrain["seed"]) if pretrain.get("recipe") else self.record.get("encoder_fingerprint")
 
     @property
+    def reads_encoder(self) -> bool:
+        """Not of a row that stands beside others with it and has none of its layers: ELMo's baseline."""
+        transfer = self.config.get("transfer", {})
+        unread = transfer.get("layers") == "none" or transfer.get("plug") == []
+        return self.encoder is not None and not (transfer.get("mode") == "features" and unread)
+
+    @property
+    def pretraining(self) -> Mapping[str, Any]:
+        """What the encoder's training read and cost; empty if it is not known or not used."""
+        return self.record.get("pretraining", {}) if self.reads_encoder else {}
+
+    @property
     def commit(self) -> str:
         """Of the code; a "+" says that it was changed."""
         git = self.record.get("git") or {}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
 from sweeps.commands import COMMANDS, note_command
+from sweeps.results import read
 from sweeps.sweep_file import read as read_sweep
 from tests import synthetic
 from tests.pages import PAPER, Reader, built, paper
@@ -244,3 +246,23 @@ def test_runs_with_one_encoder_and_one_seed_count_by_their_mean(tmp_path: Path) 
     (group,) = found.groups.values()
     assert (len(group.results), group.encoders) == (6, 0)
     assert sorted(group.replicates) == [61.0, 64.0]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "spent"),
+    [
+        ({"mode": "features", "layers": "mix", "plug": ["input"]}, 5e12),
+        ({"mode": "features", "layers": "none", "plug": ["input"]}, 2e12),
+        ({"mode": "features", "layers": "mix", "plug": []}, 2e12),
+        ({"mode": "finetune"}, 5e12),
+    ],
+)
+def test_an_encoder_that_a_row_does_not_read_costs_it_nothing(
+    tmp_path: Path, transfer: dict[str, Any], spent: float
+) -> None:
+    told = synthetic.record(60.0, encoder=0, config={"transfer": transfer}, pretraining={"flops": 3e12})
+    synthetic.run(tmp_path / "one", told)
+    result = read(tmp_path / "one")
+    assert dashboard.links_from(tmp_path / "dashboard", tmp_path).flops(result) == (spent, True)
+    assert bool(result.pretraining) == (spent == 5e12)
+    assert result.encoder == 0, "by which it is paired with the others"

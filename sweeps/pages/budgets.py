@@ -42,20 +42,20 @@ def budget(told: Comparison) -> Table | None:
     results = {
         row: [one for setting in told.settings for one in told.groups[row, setting].results] for row in told.rows
     }
-    if not any("pretraining" in one.record for ours in results.values() for one in ours):
+    if not any(one.pretraining for ours in results.values() for one in ours):
         return None
     columns = ("row", *(label for label, *_ in (*OF_ENCODERS, *OF_TASKS)))
     rows = tuple((Cell(row), *cells(ours)) for row, ours in results.items())
     caption = (
         "Means over a row's runs. Words are those of the raw text, each pass counted: the budget that models share, "
-        "however they cut it; without an encoder a row has none, and no tokens, targets and FLOPs of a pre-training."
+        "however they cut it; without an encoder, or where nothing of it is read, a row has none, and no tokens, targets and FLOPs of a pre-training."
     )
     return Table("budget", "What each row read, took and is", columns, rows, caption, frozenset(range(1, len(columns))))
 
 
 def cells(ours: list[Result]) -> list[Cell]:
     """A row's places: of its encoders, then of its trainings on the tasks."""
-    encoders = [one.record["pretraining"] for one in ours if "pretraining" in one.record]
+    encoders = [one.pretraining for one in ours if one.pretraining]
     tasks = [one.record["cost"] for one in ours]
     return [
         number(mean_of([value(told) for told in figures], unit))

@@ -49,10 +49,10 @@ class Links:
     def flops(self, result: Result) -> tuple[float | None, bool]:
         """What a run's training took, and whether that counts all: with the encoder's, if it has one."""
         own = result.record["cost"].get("flops")
-        if result.record.get("encoder_fingerprint") is None or result.is_pretraining:
+        if not result.reads_encoder or result.is_pretraining:
             return own, True
         encoder = self.encoder_of(result)
-        spent = encoder.record["cost"] if encoder else result.record.get("pretraining", {})
+        spent = encoder.record["cost"] if encoder else result.pretraining
         if "flops" not in spent or own is None:
             return own, False
         return own + spent["flops"], True
