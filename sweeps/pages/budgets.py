@@ -48,7 +48,8 @@ def budget(told: Comparison) -> Table | None:
     rows = tuple((Cell(row), *cells(ours)) for row, ours in results.items())
     caption = (
         "Means over a row's runs. Words are those of the raw text, each pass counted: the budget that models share, "
-        "however they cut it; without an encoder, or where nothing of it is read, a row has none, and no tokens, targets and FLOPs of a pre-training."
+        "however they cut it; without an encoder, or where nothing of it is read, a row has none, and no tokens, "
+        "targets and FLOPs of a pre-training."
     )
     return Table("budget", "What each row read, took and is", columns, rows, caption, frozenset(range(1, len(columns))))
 
