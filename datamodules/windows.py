@@ -23,6 +23,7 @@ ARCHITECTURES = ("skip_gram", "cbow")
 SUBSAMPLING = ("released", "paper")
 BLOCK = {"negative_sampling": 16, "hierarchical_softmax": 8}  # centres; of the first 16 was faster than 32
 SHARED = 16  # noise words of a block, each of which counts as `negatives` / SHARED draws for a pair
+NEGATIVES, EXPONENT = 5, 0.75  # the C program's
 NO_SENTENCE = -1
 
 
@@ -48,8 +49,8 @@ class Windows:
         dynamic: bool = True,
         sample: float = 1e-3,
         subsampling: str = "released",
-        negatives: int = 5,
-        noise_exponent: float = 0.75,
+        negatives: int = NEGATIVES,
+        noise_exponent: float = EXPONENT,
     ) -> None:
         self.architecture = one_of("model.architecture", architecture, ARCHITECTURES)
         self.loss = one_of("model.loss", loss, LOSSES)
@@ -62,6 +63,12 @@ class Windows:
         self.subsampling = one_of("text.objective.subsampling", subsampling, SUBSAMPLING)
         self.noise_exponent = real("text.objective.noise_exponent", noise_exponent, "a number", np.isfinite)
         self.block = BLOCK[loss]
+        for name, value, default in (("negatives", negatives, NEGATIVES), ("noise_exponent", noise_exponent, EXPONENT)):
+            if loss == "hierarchical_softmax" and value != default:
+                raise Refused(
+                    f"text.objective.{name}={value} is not possible: model.loss=hierarchical_softmax draws no noise; it "
+                    f"may be {default}, which counts for nothing there."
+                )
 
     def yardstick(self) -> "Windows":
         """Every word, whole windows of five, five negatives of the released noise, whatever the training knobs are."""

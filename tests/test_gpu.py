@@ -1,5 +1,6 @@
 """What only a GPU does: attention over sequences of all lengths in one kernel, in half precision, without dropout."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,15 @@ from datamodules import formats
 from lightning_modules.bert import Bert
 from lightning_modules.networks import attention
 from lightning_modules.networks.transformer import SelfAttention
+from lightning_modules.row_descent import RowDescent
+from lightning_modules.word2vec import Word2Vec
+from tests.test_word2vec import batch_of
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
+DEVICE = "cuda"
 LENGTHS = (17, 5, 17, 61, 9, 128, 1)
 
 
@@ -72,3 +77,19 @@ def test_bert_is_the_same_on_either_path(monkeypatch: pytest.MonkeyPatch) -> Non
         by_dense_calls = bert.encode(batch()).layers[-1]
     assert len(calls) == 2
     torch.testing.assert_close(by_kernel.float(), by_dense_calls.float(), atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("loss", ["negative_sampling", "hierarchical_softmax"])
+def test_an_update_of_word2vec_is_the_one_that_a_cpu_makes(loss: str) -> None:
+    """From the same blocks, which share rows."""
+    made, _, vocabulary = batch_of(["a b c d e f g h i j", "a a b a c a d a e"] * 40, loss=loss, sample=0.0)
+    torch.manual_seed(0)
+    model = Word2Vec({"lr": 0.1}, {"lr": 0.1}, vocabulary.size, 20, loss=loss)
+    torch.nn.init.normal_(model.outputs.weight, std=0.1)
+    there = copy.deepcopy(model).to(DEVICE)
+    for one in (model, there):
+        told = {name: v.to(one.device) if isinstance(v, torch.Tensor) else v for name, v in made.items()}
+        optimizer = RowDescent([one.vectors.weight, one.outputs.weight], 0.1, 64)
+        optimizer.step(lambda one=one, told=told: (one.changes(part) for part in one.parts(told)))
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(there.state_dict()[name].cpu(), weight, atol=1e-4, rtol=1e-4)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from scipy.stats import chisquare
+from scipy.stats import chi2, chisquare
 
 from datamodules.huffman import huffman
 from datamodules.noise import Noise
@@ -248,9 +248,12 @@ def test_subsampling_and_windows_are_drawn_as_they_should_be() -> None:
     batch = objective.batch(corpus, vocabulary, rows, [(0, 0, 0)])
     centres = batch["around"][:, 4 : 4 + BLOCK["negative_sampling"]][batch["reach"] > 0].numpy()
     kept = np.bincount(centres, minlength=len(objective.counts))[3:]
-    expected = (objective.counts * objective.keep)[3:]
-    spread = np.sqrt(expected * (1 - objective.keep[3:]))
-    assert (np.abs(kept - expected) <= 4 * spread + 1).all()
+    counts, chances = objective.counts[3:], objective.keep[3:]
+    assert (chances < 1).all()
+    found, expected = np.stack([kept, counts - kept]), np.stack([counts * chances, counts * (1 - chances)])
+    statistic = ((found - expected) ** 2 / expected).sum()
+    assert chi2.sf(statistic, len(counts)) > 1e-3  # of each word how many are kept and how many are dropped
+    assert chi2.sf(((found[::-1] - expected) ** 2 / expected).sum(), len(counts)) < 1e-9
     drawn = np.bincount(batch["reach"].flatten().numpy(), minlength=5)[1:]
     assert len(drawn) == 4
     assert chisquare(drawn).pvalue > 1e-3
@@ -408,6 +411,13 @@ def test_a_row_of_two_replicas_is_the_mean_of_those_that_changed_it(tmp_path: Pa
         torch.testing.assert_close(once[0], torch.tensor([[1.0, 1], [2, 2], [6, 15], [0, 0]]))
         torch.testing.assert_close(once[1], torch.tensor([[1.0], [1], [2]]))
         assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))  # nothing is added twice
+
+
+@pytest.mark.parametrize("told", [{"negatives": 15}, {"noise_exponent": 1.0}])
+def test_noise_that_a_tree_does_not_draw_is_refused(told: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match=r"text\.objective\.\w+=1.* draws no noise; it may be 0?.?[57]"):
+        Windows(loss="hierarchical_softmax", **told)
+    Windows(loss="negative_sampling", **told)
 
 
 def test_micro_batches_are_refused_in_a_sentence() -> None:
