@@ -66,8 +66,8 @@ class Windows:
         for name, value, default in (("negatives", negatives, NEGATIVES), ("noise_exponent", noise_exponent, EXPONENT)):
             if loss == "hierarchical_softmax" and value != default:
                 raise Refused(
-                    f"text.objective.{name}={value} is not possible: model.loss=hierarchical_softmax draws no noise; it "
-                    f"may be {default}, which counts for nothing there."
+                    f"text.objective.{name}={value} is not possible: model.loss=hierarchical_softmax draws no noise; "
+                    f"it may be {default}, which counts for nothing there."
                 )
 
     def yardstick(self) -> "Windows":
