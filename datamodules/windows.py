@@ -63,8 +63,9 @@ class Windows:
         self.subsampling = one_of("text.objective.subsampling", subsampling, SUBSAMPLING)
         self.noise_exponent = real("text.objective.noise_exponent", noise_exponent, "a number", np.isfinite)
         self.block = BLOCK[loss]
-        for name, value, default in (("negatives", negatives, NEGATIVES), ("noise_exponent", noise_exponent, EXPONENT)):
-            if loss == "hierarchical_softmax" and value != default:
+        noise = (("negatives", negatives, NEGATIVES), ("noise_exponent", noise_exponent, EXPONENT))
+        for name, value, default in noise if loss == "hierarchical_softmax" else ():
+            if value != default:
                 raise Refused(
                     f"text.objective.{name}={value} is not possible: model.loss=hierarchical_softmax draws no noise; "
                     f"it may be {default}, which counts for nothing there."

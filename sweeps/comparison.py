@@ -156,7 +156,11 @@ class Comparison:
     def shown(self, setting: Setting) -> list[Group]:
         """A setting's rows: the table's; of runs that were put together by hand only those that have some there."""
         groups = [self.groups[row, setting] for row in self.rows]
-        return [one for one in groups if self.published or one.results or one.failed or one.running or one.missing]
+        return [
+            one
+            for one in groups
+            if self.published or one.results or one.failed or one.running or one.missing or one.lacking
+        ]
 
     def value(self, row: str, setting: Setting) -> list[Value]:
         """What the papers print there."""

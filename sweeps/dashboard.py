@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,16 +24,17 @@ from hydra.errors import HydraException
 
 from datamodules.task import Refused
 from sweeps import found, grouping, published
-from sweeps.asked import asked
 from sweeps.comparison import Comparison
 from sweeps.fetched import fetch
+from sweeps.overrides import with_overrides
 from sweeps.pages import site, sweep, writing
 from sweeps.pages.blocks import Page
 from sweeps.pages.index import index
 from sweeps.pages.links import Links
 from sweeps.pages.pair import pair
-from sweeps.sentences import answering
+from sweeps.sentences import answering, first_line, wrong_key
 from sweeps.sweep_file import Sweep, read
+from sweeps.wanted import Family, Folder, Wanted, begun, deciding
 
 EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
 ALL, SCALE = "all", "scale="
@@ -85,7 +87,7 @@ def links_from(site: Path, runs: Path) -> Links:
 def came_to(file: Path, overrides: Sequence[str], folders: Iterable[Path]) -> list[str]:
     """What a sweep has come to in these runs' folders, in Markdown: what its page says, without the list of runs."""
     links = links_from(Path("outputs/dashboard"), Path("outputs"))
-    pages = [sweep.page(one, links) for one in of_file(file, overrides, found.begun(folders))]
+    pages = [sweep.page(one, links) for one in of_file(file, overrides, begun(folders))]
     return [line for one in pages for line in writing.plain(one)]
 
 
@@ -113,19 +115,19 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
         if not runs.is_dir():
             print(f"{runs} is not there: nothing has been run yet, or --runs may be another folder")
         overrides = checked(overrides, files)
-        there = found.begun(sorted(runs.iterdir()) if runs.is_dir() else ())
+        there = begun(sorted(runs.iterdir()) if runs.is_dir() else ())
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
         raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")
     return [grouping.of_runs(scale, one) for scale, one in found.of_folders(map(Path, names)).items()]
 
 
-def of_file(file: Path, overrides: Sequence[str], there: Sequence[found.Folder]) -> list[Comparison]:
+def of_file(file: Path, overrides: Sequence[str], there: Sequence[Folder]) -> list[Comparison]:
     """A sweep's comparisons, one for each scale."""
-    told = read(file)
-    wanted = found.Wanted(asked(told, overrides), words_of_others(file))
+    told = with_overrides(read(file), overrides)
+    wanted = Wanted(told, others_than(file))
     paper = published.read().get(file.stem)
-    title, more = paper.title if paper else told.name, tuple(word for word in overrides if found.deciding([word]))
+    title, more = paper.title if paper else told.name, tuple(word for word in overrides if deciding([word]))
     results = found.of_points(wanted, there)
     for word in overrides:
         if word.startswith(SCALE):
@@ -140,10 +142,13 @@ def shipped() -> list[Path]:
 
 
 @cache
-def words_of_others(file: Path) -> list[frozenset[str]]:
-    """What decides the points of the suite's other sweeps."""
-    others = [read(other) for other in shipped() if other.resolve() != file.resolve()]
-    return [found.deciding(other.words(point)) for other in others for point in other.points()]
+def others_than(file: Path) -> list[Family]:
+    """The suite's other sweeps; a file there that is none yet is no matter of this one's."""
+    families = []
+    for other in shipped():
+        with suppress(Refused):
+            families += [Family.of(read(other))] if other.resolve() != file.resolve() else []
+    return families
 
 
 def checked(overrides: Sequence[str], files: Sequence[Path]) -> Sequence[str]:
@@ -152,18 +157,18 @@ def checked(overrides: Sequence[str], files: Sequence[Path]) -> Sequence[str]:
         return ()
     from sweeps.launch import Told, composing, point
 
-    def fault(sweep: Sweep, overrides: Sequence[str]) -> HydraException | None:
+    def fault(one: Sweep) -> HydraException | None:
         try:
-            point(asked(sweep, overrides)[0].words)
+            point(one.words(one.points()[0]))
         except HydraException as error:
             return error
         return None
 
     told = Told.of(overrides).overrides
     with composing():
-        for sweep in map(read, files):
-            if (wrong := fault(sweep, told)) is not None and fault(sweep, ()) is None:
-                raise wrong
+        for one in map(read, files):
+            if (wrong := fault(with_overrides(one, told))) is not None and fault(one) is None:
+                raise Refused(f"{one.path}: {wrong_key(wrong) or first_line(str(wrong))}")
     return told
 
 

@@ -1,84 +1,17 @@
-"""Which run folders belong to a sweep, and which of its points have none.
+"""What there is of a sweep, or of any runs, at each scale; and what a reader must know of it."""
 
-A point finds its runs by the words of the commands that asked for them, which are kept beside a run (by Hydra those of
-the last command, overrides.yaml; of all of them: commands.jsonl): whoever started it, and also where it failed. No
-configuration is composed for that.
-"""
-
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from datamodules.task import Refused, fingerprint
-from sweeps.asked import Asked, key_of
-from sweeps.commands import COMMANDS, commands_of
 from sweeps.files import HISTORY
 from sweeps.results import BROKEN, Point, Result, read
 from sweeps.rows import but_for_places
-from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
-
-MOST_TOLD = 4  # of many words, or runs
-NAMES = ("row", "shape")  # of settings: beside these a name says nothing, but of a command it is all that is said
-
-
-@dataclass(frozen=True)
-class Folder:
-    """What is known of a run's folder before its record is read.
-
-    Attributes:
-        words: overrides that decide its numbers.
-        scale: of its configuration.
-    """
-
-    path: Path
-    words: frozenset[str]
-    scale: str | None
-
-
-def begun(folders: Iterable[Path]) -> list[Folder]:
-    """The runs among these folders, also those that never finished."""
-    found = []
-    for folder in folders:
-        file = folder / ".hydra/overrides.yaml"
-        if file.is_file() or (folder / COMMANDS).is_file():
-            scale = scale_in(file.with_name("config.yaml"))
-            commands = {*map(deciding, commands_of(folder)), *([words_in(file)] if file.is_file() else [])}
-            found += [Folder(folder, words, scale) for words in sorted(commands, key=sorted)]
-    return found
-
-
-def words_in(file: Path) -> frozenset[str]:
-    """The overrides of a run that decide its numbers; none if the file is no list."""
-    try:
-        told = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return frozenset()
-    return deciding(map(str, told)) if isinstance(told, list) else frozenset()
-
-
-def scale_in(file: Path) -> str | None:
-    """The scale in a composed configuration, which is one of the words at its top."""
-    found = re.search(r"^scale: (\w+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.is_file() else None
-    return None if found is None or found[1] == "null" else found[1]
-
-
-def deciding(words: Iterable[str]) -> frozenset[str]:
-    """Overrides, the last of each key, less the scale, which is told apart, and where and on what a run is computed."""
-    places = {
-        "scale",
-        "budget",
-        *ELSEWHERE,
-        *(f"trainer.{key}" for key in DEVICES),
-        *(f"data.{key}" for key in WORKPLACE),
-    }
-    places -= {*NAMES}
-    said = {key_of(word): word.lstrip("+") for word in words}
-    return frozenset(word for key, word in said.items() if not {key, key.partition(".")[0]} & places)
+from sweeps.runs import ELSEWHERE
+from sweeps.wanted import Folder, Wanted, scale_in, some
 
 
 @dataclass(frozen=True)
@@ -96,43 +29,6 @@ class Found:
     notes: Sequence[str] = ()
 
 
-class Wanted:
-    """A sweep's points, and which other runs are its own but for overrides.
-
-    Args:
-        asked: the points.
-        elsewhere: deciding words of other sweeps' points: where they hold this sweep's and more, runs are theirs.
-    """
-
-    def __init__(self, asked: Sequence[Asked], elsewhere: Iterable[frozenset[str]] = ()) -> None:
-        self.points = [(one.point, deciding(one.words)) for one in asked]
-        self.words = {words for _, words in self.points}
-        self.shared = frozenset.intersection(*self.words)
-        self.keys = {key_of(word) for words in self.words for word in words}
-        self.elsewhere = [words for words in elsewhere if len(words) > len(self.keys)]
-
-    def is_further(self, words: frozenset[str]) -> bool:
-        """Whether these are the words of a point with other overrides, and so of another experiment."""
-        return (
-            self.shared <= words
-            and words not in self.words
-            and self.keys <= {key_of(word) for word in words}
-            and not any(theirs <= words for theirs in self.elsewhere)
-        )
-
-    def further(self, folders: Iterable[Folder]) -> list[str]:
-        """A sentence on such runs."""
-        paths = {one.path for one in folders if one.words in self.words}
-        others = [one for one in folders if one.path not in paths and self.is_further(one.words)]
-        if not others:
-            return []
-        told = sorted({word for one in others for word in one.words}.difference(*self.words))
-        count = len({one.path for one in others})
-        are = "runs have" if count > 1 else "run has"
-        repeat = f"other overrides ({', '.join(told[:MOST_TOLD])}) and {'are' if count > 1 else 'is'} not shown"
-        return [f"{count} {are} {repeat}: repeat these to see {'them' if count > 1 else 'it'}"]
-
-
 def of_points(wanted: Wanted, folders: Sequence[Folder]) -> dict[str | None, Found]:
     """The runs of a sweep's points, by scale; without any run, nothing but missing points at an unknown scale.
 
@@ -141,7 +37,7 @@ def of_points(wanted: Wanted, folders: Sequence[Folder]) -> dict[str | None, Fou
     """
     scales = dict.fromkeys(one.scale for one in folders if one.words in wanted.words)
     if not scales:  # there may be runs of other experiments, of which a reader is told
-        scales = dict.fromkeys(one.scale for one in folders if wanted.is_further(one.words)) or {None: None}
+        scales = dict.fromkeys(one.scale for one in folders if wanted.overrides_of(one.words)) or {None: None}
     return {
         scale: at_scale(wanted, [one for one in folders if one.scale == scale]) for scale in sorted(scales, key=str)
     }
@@ -154,7 +50,7 @@ def at_scale(wanted: Wanted, folders: Sequence[Folder]) -> Found:
         by_words[one.words].append(one.path)
     results, missing, notes = [], [], []
     for point, words in wanted.points:
-        one, note = chosen([read(folder, point) for folder in by_words[words]])
+        one, note = chosen([read(folder, point) for folder in by_words.pop(words, ())])
         results += [one] if one else []
         missing += [] if one else [point]
         notes += note
@@ -210,8 +106,7 @@ def remarks(results: Sequence[Result]) -> list[str]:
     lines += [f"{one.name}: {file} is torn, or empty" for one in finished for file in one.torn]
     without = [one.name for one in finished if not (one.folder / HISTORY).is_file()]
     if 0 < len(without) < len(finished):  # of W&B's runs none has one
-        named = ", ".join(without[:MOST_TOLD]) + (f" and {len(without) - MOST_TOLD} more" * (len(without) > MOST_TOLD))
-        lines.append(f"without {HISTORY}, and so in no learning curve: {named}")
+        lines.append(f"without {HISTORY}, and so in no learning curve: {some(without)}")
     commits = sorted({one.commit for one in finished})
     if len(commits) > 1:
         lines.append(f"made by several versions of the code: {', '.join(commits)}")

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.task import Refused, whole
 from sweeps.ahead import after, by_turns, different, jobs_ahead, settings_of, tried_first
-from sweeps.asked import asked, rewritten
 from sweeps.commands import note_command
 from sweeps.environment import gpus_needed, scaled, visible_gpus
 from sweeps.estimate import estimate
@@ -38,6 +38,7 @@ from sweeps.files import write_lines, write_text
 from sweeps.job import ELSEWHERE, Job
 from sweeps.jobs import run_jobs
 from sweeps.multirun import composed, short_names
+from sweeps.overrides import with_overrides
 from sweeps.sentences import AGAIN, advising, answering
 from sweeps.sweep_file import Sweep, read
 
@@ -106,7 +107,7 @@ class Plan:
         Raises:
             Refused: when points are one experiment, or need GPUs that there are not.
         """
-        words = [tuple(scaled(one.words)) for one in asked(sweep, told.overrides)]
+        words = [tuple(scaled(sweep.words(point))) for point in sweep.points()]
         configurations = [point(one) for one in words]
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
         places = [Path(cfg.hydra.run.dir) for cfg in configurations]
@@ -218,9 +219,10 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
     parser.add_argument("--write", type=Path, metavar="FILE", help="only write the file with these overrides")
     arguments = parser.parse_intermixed_args(words)
-    sweep, told = read(arguments.file), Told.of(arguments.overrides)
+    told = Told.of(arguments.overrides)
+    sweep = with_overrides(read(arguments.file), told.overrides)
     if arguments.write:
-        write_text(arguments.write, rewritten(sweep, told.overrides))
+        write_text(arguments.write, yaml.safe_dump(sweep.raw, sort_keys=False))
         print(f"for wandb sweep: {arguments.write}")
         return 0
     if arguments.dry_run:

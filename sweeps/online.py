@@ -100,7 +100,7 @@ def chosen(told: Comparison, setting: Setting | None = None) -> str:
     """
     parts = [f"Metric('Group') == {told.name!r}"]
     parts += [f"Config('scale') == {told.scale!r}"] if told.scale else []
-    if told.overrides:
+    if told.overrides and told.finished:
         parts.append(f"SummaryMetric('name') in {sorted(one.name for one in told.finished)!r}")
     if setting is not None and len({one.task for one in told.settings}) > 1:
         parts.append(f"Tags() in [{setting.task!r}]")  # the configuration of an agent's run may have no data.task

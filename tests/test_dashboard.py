@@ -19,6 +19,7 @@ from sweeps.pages.figures import short
 from sweeps.pages.html import in_script
 from sweeps.published import Value
 from sweeps.results import read
+from sweeps.wanted import begun
 from tests import synthetic
 from tests.pages import PAPER, built, paper
 
@@ -131,7 +132,7 @@ def test_a_launcher_ends_with_what_the_page_says(tmp_path: Path) -> None:
     """In Markdown, of the runs that it names and no others."""
     file = synthetic.sweep(tmp_path)
     folders = sorted((tmp_path / "outputs").iterdir())
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun(folders))
+    (told,) = dashboard.of_file(file, [], begun(folders))
     page = dashboard.sweep.page(told, dashboard.links_from(tmp_path, tmp_path / "outputs"))
     lines = dashboard.came_to(file, [], folders)
     assert lines[:2] == [page.title, page.lead]
@@ -158,12 +159,12 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("paper")
 def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None:
     pytest.importorskip("wandb_workspaces")
-    from sweeps import found, online
+    from sweeps import online
     from sweeps.pages import sweep
     from sweeps.pages.links import Links
 
     file = synthetic.sweep(tmp_path)
-    (told,) = dashboard.of_file(file, [], found.begun((tmp_path / "outputs").iterdir()))
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
     page = sweep.page(told, Links(tmp_path, []))
     report = json.loads(online.report(told, page, "me", "ours")._to_model().model_dump_json(by_alias=True))
     assert report["project"]["entityName"] == "me"
@@ -225,7 +226,7 @@ def test_a_claim_without_printed_numbers_has_its_papers_set_up(
     paper = replace(PAPER, values=(), differs=differs)
     monkeypatch.setattr(published, "read", lambda: {"nsp": paper})
     file = synthetic.sweep(tmp_path, source="hub", scale="paper")
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
     assert replace(told, scale="paper").case(paper.claims[0]).same_setup is same
 
 
@@ -249,13 +250,13 @@ def test_a_row_of_its_papers_own_way_is_marked(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.usefixtures("paper")
 def test_a_claim_says_on_which_of_several_texts_it_was_judged(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path)
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
     assert ", text " not in told.judgements[0].sentence
     for folder in (tmp_path / "outputs").iterdir():
         record = json.loads((folder / "summary.json").read_text())
         if record["data"].endswith("rte") and record["config"]["pretrain"]["seed"] == 2:
             (folder / "summary.json").write_text(json.dumps({**record, "data_version": "another"}))
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
     runs = {one: len(told.groups["nsp", one].results) for one in told.settings if one.task == "rte"}
     kept = max(runs, key=lambda one: runs[one])
     assert sorted(runs.values()) == [2, 4]
@@ -280,7 +281,7 @@ def test_losses_of_two_kinds_are_not_drawn_together(tmp_path: Path) -> None:
 
 def test_where_every_run_collapsed_that_comes_first(tmp_path: Path) -> None:
     file = synthetic.sweep(tmp_path, collapsed=True)
-    (told,) = dashboard.of_file(file, [], dashboard.found.begun((tmp_path / "outputs").iterdir()))
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
     assert sweep.lead(told).startswith(f"All {len(told.finished)} finished runs collapsed")
 
 

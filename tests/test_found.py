@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sweeps import published
-from sweeps.asked import asked
-from sweeps.found import Folder, Wanted, deciding, of_points
+from sweeps.found import of_points
 from sweeps.sweep_file import read
+from sweeps.wanted import Folder, Wanted, deciding
 
 SWEEPS = [path for path in sorted(published.FILE.parent.glob("*.yaml")) if path != published.FILE]
 PLACES = ["logger=offline", "resume=true", "trainer.devices=2", "data.num_workers=0", "scale=small", "cache_dir=here"]
@@ -16,13 +16,15 @@ PLACES = ["logger=offline", "resume=true", "trainer.devices=2", "data.num_worker
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_a_run_is_the_point_whose_words_it_was_started_with(path: Path) -> None:
     """Of every sweep: wherever a run was computed, and in whatever order folders are read."""
-    points = asked(read(path), ())
+    sweep = read(path)
+    points = sweep.points()
     folders = [
-        Folder(Path(f"nowhere/{number}"), deciding([*PLACES, *one.words]), "small") for number, one in enumerate(points)
+        Folder(Path(f"nowhere/{number}"), deciding([*PLACES, *sweep.words(point)]), "small")
+        for number, point in enumerate(points)
     ]
-    (found,) = of_points(Wanted(points), folders[::-1]).values()
+    (found,) = of_points(Wanted(sweep), folders[::-1]).values()
     assert [(int(result.folder.name), result.point) for result in found.results] == [
-        (number, one.point) for number, one in enumerate(points)
+        (number, point) for number, point in enumerate(points)
     ]
     assert not found.missing
     assert not found.notes

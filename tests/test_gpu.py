@@ -86,10 +86,11 @@ def test_an_update_of_word2vec_is_the_one_that_a_cpu_makes(loss: str) -> None:
     torch.manual_seed(0)
     model = Word2Vec({"lr": 0.1}, {"lr": 0.1}, vocabulary.size, 20, loss=loss)
     torch.nn.init.normal_(model.outputs.weight, std=0.1)
-    there = copy.deepcopy(model).to(DEVICE)
+    first, there = copy.deepcopy(model.state_dict()), copy.deepcopy(model).to(DEVICE)
     for one in (model, there):
         told = {name: v.to(one.device) if isinstance(v, torch.Tensor) else v for name, v in made.items()}
         optimizer = RowDescent([one.vectors.weight, one.outputs.weight], 0.1, 64)
         optimizer.step(lambda one=one, told=told: (one.changes(part) for part in one.parts(told)))
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(there.state_dict()[name].cpu(), weight, atol=1e-4, rtol=1e-4)
+        assert (weight - first[name]).abs().max() > 0.01

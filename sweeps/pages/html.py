@@ -19,11 +19,6 @@ LONG = 6  # lines of a list that are shown unfolded
 LONG_CELL = 60  # characters of a place in a table that needs room to be read
 
 
-def mark(site: str) -> str:
-    """What tells a page of ours from another in the same folder."""
-    return f'<meta name="generator" content="{safe(site)}">'
-
-
 def page(content: Page, site: str, written: str) -> str:
     """The whole file; `site` is what all pages belong to, `written` when."""
     parts = [block for block in content.blocks if isinstance(block, Heading)]
@@ -34,7 +29,7 @@ def page(content: Page, site: str, written: str) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{safe(POLICY)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n{mark(site)}\n'
+        '<meta name="color-scheme" content="light dark">\n'
         f'<title>{safe(content.title)}</title>\n<link rel="icon" href="data:,">\n'
         f'<link rel="stylesheet" href="page.css">\n{PLOTLY if content.figures else ""}'
         '<script defer src="page.js"></script>\n</head>\n<body>\n'

@@ -45,7 +45,7 @@ def with_others(index: Page, folder: Path, names: set[str]) -> Page:
 def is_ours(file: Path) -> bool:
     """Whether a page was written here, and not by somebody else into the same folder."""
     with file.open(encoding="utf-8", errors="replace") as text:
-        return html.mark(NAME) in text.read(2000)
+        return html.safe(html.POLICY) in text.read(1000)
 
 
 def write_script(file: Path) -> None:

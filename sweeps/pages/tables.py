@@ -11,7 +11,7 @@ from sweeps.statistics import Interval
 
 PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "collapsed")
-TROUBLES = ("failed", NOT_RUN, "without it")  # columns that are there where something did or was
+TROUBLES = ("failed", NOT_RUN, "no metric")  # columns where something failed, did not run, or finished without it
 OWN_WAY = "◆"
 FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
@@ -99,7 +99,9 @@ def printed_cell(value: float | None) -> Cell:
 
 def state(group: Group) -> str:
     """Why a place has no score."""
-    return FAILED if group.failed else "running" if group.running else NOT_RUN if group.missing else "–"
+    if group.failed or group.running:
+        return FAILED if group.failed else "running"
+    return NOT_RUN if group.missing else TROUBLES[2] if group.lacking else "–"
 
 
 def flops_unit(told: Comparison) -> tuple[str, float]:
