@@ -107,6 +107,7 @@ class Plan:
         Raises:
             Refused: when points are one experiment, or need GPUs that there are not.
         """
+        sweep = with_overrides(sweep, told.overrides)
         words = [tuple(scaled(sweep.words(point))) for point in sweep.points()]
         configurations = [point(one) for one in words]
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
@@ -219,10 +220,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
     parser.add_argument("--write", type=Path, metavar="FILE", help="only write the file with these overrides")
     arguments = parser.parse_intermixed_args(words)
-    told = Told.of(arguments.overrides)
-    sweep = with_overrides(read(arguments.file), told.overrides)
+    sweep, told = read(arguments.file), Told.of(arguments.overrides)
     if arguments.write:
-        write_text(arguments.write, yaml.safe_dump(sweep.raw, sort_keys=False))
+        write_text(arguments.write, yaml.safe_dump(with_overrides(sweep, told.overrides).raw, sort_keys=False))
         print(f"for wandb sweep: {arguments.write}")
         return 0
     if arguments.dry_run:
