@@ -64,7 +64,8 @@ def did_one(works: Sequence[Work]) -> bool:
     for work in works:
         if (claim := work.lease.take()) is not None:
             try:
-                work.do(claim)
+                if not work.is_done():  # its last holder may have ended since somebody looked
+                    work.do(claim)
             finally:
                 work.lease.release(claim.token)
             return True

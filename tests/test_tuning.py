@@ -209,6 +209,14 @@ def test_two_who_need_the_same_work_do_each_part_once_and_both_at_the_same_time(
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
 
 
+def test_work_that_was_done_before_its_claim_is_taken_is_not_done_again(tmp_path: Path) -> None:
+    looks = iter([False, True, True])  # done by another between a look and the claim
+    see_to(
+        [Work("a", "tried", Lease(tmp_path / "a"), lambda: next(looks), lambda claim: pytest.fail("again"))], "tuning"
+    )
+    assert not (tmp_path / "a").exists()
+
+
 def test_work_that_fails_is_left_to_others(tmp_path: Path) -> None:
     def fail(claim: object) -> None:
         raise Refused("woe")
