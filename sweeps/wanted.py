@@ -139,8 +139,8 @@ class Wanted:
         if not told:
             return []
         words = some(sorted({word for more in told.values() for word in more}))
-        are, them = ("runs have", "them") if len(told) > 1 else ("run has", "it")
-        return [f"{len(told)} {are} other overrides ({words}), which is not shown here: repeat a run's to see {them}"]
+        runs, are, them = ("runs", "are", "them") if len(told) > 1 else ("run", "is", "it")
+        return [f"{len(told)} {runs} with other overrides ({words}) {are} not shown here: repeat those to see {them}"]
 
 
 def some(names: Sequence[str]) -> str:

@@ -170,7 +170,7 @@ def test_runs_with_a_further_override_have_a_page_of_their_own_that_says_so(tmp_
     for folder in (tmp_path / "outputs").iterdir():
         kept = folder / ".hydra/overrides.yaml"
         kept.write_text(kept.read_text() + "- seed=7\n")
-    assert "have other overrides (seed=7)" in " ".join(built(tmp_path, str(file)).words)
+    assert "with other overrides (seed=7) are not shown" in " ".join(built(tmp_path, str(file)).words)
     found = built(tmp_path, str(file), "seed=7", page="nsp-miniature-seed-7")
     assert "(scale=miniature, seed=7)" in " ".join(found.words)
     assert "half-written" not in " ".join(found.words)

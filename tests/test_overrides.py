@@ -121,8 +121,7 @@ def test_runs_with_other_overrides_are_counted_and_told(tmp_path: Path) -> None:
         runs += runs_of(sweep, *overrides)[:2]
     runs.append(Folder(tmp_path, deciding(["data=glue", "data.task=cola", "seed=7"]), "small"))
     assert notes(sweep, runs) == [
-        "6 runs have other overrides (model.optimizer.clip=0, seed=7), which is not shown here: repeat a run's to see "
-        "them"
+        "6 runs with other overrides (model.optimizer.clip=0, seed=7) are not shown here: repeat those to see them"
     ]
     told = with_overrides(sweep, ["seed=7"])
     assert [result.name for result in of_points(Wanted(told), runs)["small"].results] == [
@@ -133,7 +132,7 @@ def test_runs_with_other_overrides_are_counted_and_told(tmp_path: Path) -> None:
 def test_an_override_of_a_parameter_with_one_value_is_told(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
     (note,) = notes(sweep, runs_of(sweep, "data.submission=true"))
-    assert "12 runs have other overrides (data.submission=True)" in note
+    assert "12 runs with other overrides (data.submission=True)" in note
 
 
 @pytest.mark.parametrize("changes", [{"run_cap": 3}, {"run_cap": 3, "method": "random"}])
