@@ -49,3 +49,13 @@ def read_history(run: Path) -> list[tuple[int, float, str, float]]:
         with suppress(TypeError, ValueError):
             found.append((int(row["step"]), float(row["epoch"] or 0), row["name"], float(row["value"])))
     return found
+
+
+def ends_early(file: Path) -> bool:
+    """Whether a file's last line has no end; not of one that is not there."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        content.seek(0, 2)
+        content.seek(max(0, content.tell() - 1))
+        return content.read(1) != b"\n"

@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from datamodules.task import GENERATED, fingerprint
-from sweeps.files import HISTORY
+from sweeps.files import HISTORY, ends_early
 from sweeps.runs import LOCK
 from sweeps.settings import leaves
 
@@ -115,9 +115,14 @@ class Result:
     @property
     def reads_encoder(self) -> bool:
         """Not of a row that stands beside others with it and has none of its layers: ELMo's baseline."""
+        return self.encoder is not None and self.reads_layers
+
+    @property
+    def reads_layers(self) -> bool:
+        """Whether what the model makes of a text is used; on features it may be plugged in nowhere."""
         transfer = self.config.get("transfer", {})
-        unread = transfer.get("layers") == "none" or transfer.get("plug") == []
-        return self.encoder is not None and not (transfer.get("mode") == "features" and unread)
+        is_nowhere = transfer.get("layers") == "none" or transfer.get("plug") == []
+        return not (transfer.get("mode") == "features" and is_nowhere)
 
     @property
     def pretraining(self) -> Mapping[str, Any]:
@@ -193,16 +198,6 @@ def columns(file: Path, *names: str) -> list[tuple[str, ...]] | None:
         return None
     pick = itemgetter(*(head.index(name) for name in names))
     return [pick(row) for row in rows]
-
-
-def ends_early(file: Path) -> bool:
-    """Whether a file's last line has no end; not of one that is not there."""
-    if not file.is_file():
-        return False
-    with file.open("rb") as content:
-        content.seek(0, 2)
-        content.seek(max(0, content.tell() - 1))
-        return content.read(1) != b"\n"
 
 
 def read(folder: Path, point: Point | None = None) -> Result:

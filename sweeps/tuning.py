@@ -25,6 +25,7 @@ from sweeps.job import Job
 from sweeps.lease import Claim, Lease
 from sweeps.multirun import command_flags, composed
 from sweeps.once import Work, run_held, see_to
+from sweeps.results import FINISHED, Result
 from sweeps.sentences import wrong_key
 from sweeps.settings import quoted
 from sweeps.tuning_space import TRIAL, Space, reported
@@ -48,9 +49,10 @@ class Trial:
 
     @property
     def flops(self) -> float | None:
-        """Of the pre-training that it started from, where that is known; random weights had none."""
-        told = read_record(self.job.directory)
-        return 0.0 if told.get("start") == "scratch" else told.get("pretraining", {}).get("flops")
+        """Of the pre-training that it reads, where that is known; random weights had none."""
+        told = Result(self.job.directory, FINISHED, record=read_record(self.job.directory))
+        is_free = told.record.get("start") == "scratch" or not told.reads_layers
+        return 0.0 if is_free else told.record.get("pretraining", {}).get("flops")
 
     def figures(self) -> dict[str, Any]:
         """For the record of the run that needed it."""

@@ -111,6 +111,24 @@ def test_what_costs_too_much_is_tried_but_not_taken(tmp_path: Path) -> None:
         affordable(trials(tmp_path / "unknown", {4.0: (50,)}), 1e9)
 
 
+@pytest.mark.parametrize(
+    ("transfer", "flops"),
+    [
+        ({"mode": "features", "layers": "mix", "plug": ["input"]}, 1e9),
+        ({"mode": "features", "layers": "none", "plug": ["input"]}, 0.0),
+        ({"mode": "features", "layers": "mix", "plug": []}, 0.0),
+        ({"mode": "finetune"}, 1e9),
+    ],
+)
+def test_a_trial_that_reads_nothing_of_its_encoder_is_not_charged_for_it(
+    transfer: dict[str, Any], flops: float, tmp_path: Path
+) -> None:
+    (one,) = trials(tmp_path, {1.0: (50,)})
+    told = {"headline": {"value": 50}, "pretraining": {"flops": 1e9}, "config": {"transfer": transfer}}
+    (one.job.directory / "summary.json").write_text(json.dumps(told))
+    assert one.flops == flops
+
+
 @pytest.mark.usefixtures("opened")
 def test_a_run_goes_on_with_the_chosen_value_and_says_what_was_tried(capfd: pytest.CaptureFixture[str]) -> None:
     before = compose(*TASK, TUNING)
