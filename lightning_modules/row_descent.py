@@ -18,12 +18,14 @@ class RowDescent(torch.optim.Optimizer):
         tables: (V, D) each, in the order in which `step`'s updates name them.
         lr: learning rate.
         cap: predictions of a row that count in one update.
+        counts: add up in `learnt`, (V,) for each table, the learning rate times the predictions that counted.
     """
 
-    def __init__(self, tables: Sequence[torch.Tensor], lr: float, cap: float) -> None:
+    def __init__(self, tables: Sequence[torch.Tensor], lr: float, cap: float, counts: bool = False) -> None:
         super().__init__([{"params": [table]} for table in tables], {"lr": lr})
         self.cap = cap
         self.totals = [torch.zeros(len(table), device=table.device) for table in tables]  # zero between updates
+        self.learnt = [torch.zeros_like(totals) for totals in self.totals] if counts else None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Iterable[Sequence[Change]]]) -> None:  # type: ignore[override]
@@ -32,9 +34,12 @@ class RowDescent(torch.optim.Optimizer):
         Their values are used up: they are scaled in place.
         """
         for changes in closure():
-            for group, totals, change in zip(self.param_groups, self.totals, changes, strict=True):
+            for which, change in enumerate(changes):
+                group, totals, pairs = self.param_groups[which], self.totals[which], change.pairs.float()
                 (table,) = group["params"]
-                totals.index_add_(0, change.rows, change.pairs.float())
+                totals.index_add_(0, change.rows, pairs)
                 factors = (group["lr"] * self.cap) / totals.index_select(0, change.rows).clamp_(min=self.cap)
                 table.index_add_(0, change.rows, change.values.mul_(factors[:, None]).to(table.dtype))
                 totals.index_fill_(0, change.rows, 0)
+                if self.learnt is not None:
+                    self.learnt[which].index_add_(0, change.rows, pairs * factors)

@@ -49,6 +49,7 @@ class Word2Vec(WordTable):
         finetuning: see `optim.OptimizerSpec`; of a transfer.
     """
 
+    ENCODER_VERSION = 2  # what several processes have learnt is added up
     PRETRAINING_ONLY = ("outputs",)
 
     def __init__(
@@ -62,7 +63,7 @@ class Word2Vec(WordTable):
         cbow_gradient: str = "whole",
         update: int = 2048,
         cap: float = 64,
-        sync: int = 16,
+        sync: int = 1,
         dropout: float = 0.2,
     ) -> None:
         super().__init__(optimizer, finetuning)
@@ -81,6 +82,11 @@ class Word2Vec(WordTable):
         nn.init.zeros_(self.outputs.weight)
         self.is_mean, self.is_sampled = architecture == "cbow", loss == "negative_sampling"
         self.replicas: Replicas | None = None
+
+    @property
+    def tables(self) -> list[Tensor]:
+        """(V, D) each, in the order of `changes`."""
+        return [self.vectors.weight, self.outputs.weight]
 
     def attach(self, task: Task, transfer: dict | None = None) -> "Word2Vec":
         super().attach(task, transfer)
@@ -163,7 +169,7 @@ class Word2Vec(WordTable):
         total = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = int(self.spec.warmup * total) if self.spec.warmup < 1 else self.spec.warmup
         factor = SCHEDULES[self.spec.schedule]
-        optimizer = RowDescent([self.vectors.weight, self.outputs.weight], self.spec.lr, self.hparams["cap"])
+        optimizer = RowDescent(self.tables, self.spec.lr, self.hparams["cap"], counts=self.trainer.world_size > 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -171,7 +177,8 @@ class Word2Vec(WordTable):
 
     def on_train_start(self) -> None:
         if self.trainer.world_size > 1 and not self.automatic_optimization:
-            self.replicas = Replicas([self.vectors.weight, self.outputs.weight])
+            optimizer: Any = self.optimizers(use_pl_optimizer=False)
+            self.replicas = Replicas(self.tables, optimizer.learnt)
 
     def on_train_batch_end(self, outputs: Any, batch: dict, batch_idx: int) -> None:
         if self.replicas is not None and self.global_step % self.hparams["sync"] == 0:

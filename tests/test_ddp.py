@@ -168,12 +168,12 @@ def test_another_model_takes_the_same_steps_too(model: str, kind: str, tmp_path:
     assert found[1] == pytest.approx(found[0], rel=1e-4)
 
 
-FREE = ("model=word2vec_miniature", "trainer.max_epochs=8", "data.global_batch_size=32", "data.max_length=100")
+FREE = ("model=word2vec_miniature", "trainer.max_epochs=2", "data.global_batch_size=32", "data.max_length=100")
 
 
 @pytest.mark.slow
 def test_two_processes_learn_vectors_as_good_as_one_does(tmp_path: Path) -> None:
-    """Each on its own half of the text, made one again now and then: another way to vectors of the same quality."""
+    """Each on its own half of the text, made one again now and then: as good after two passes."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     one = run_alone(tmp_path / "one", *FREE)
@@ -181,7 +181,7 @@ def test_two_processes_learn_vectors_as_good_as_one_does(tmp_path: Path) -> None
     assert done.status == 0, done.err
     records = [summary(one), summary(the_run(tmp_path / "two"))]
     losses = [record["metrics"]["val/skip_gram_loss"] for record in records]
-    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)  # the mean of what both have learnt: 0.053
     assert records[1]["cost"]["tokens"] == records[0]["cost"]["tokens"]
     judged = [record["metrics"]["test_words/similarity/mean"] for record in records]
     assert judged[1] > judged[0] - 0.1, judged

@@ -24,7 +24,7 @@ from datamodules.tokenization import Vocabulary
 from datamodules.windows import BLOCK, SHARED, CountedWindows, Windows
 from datamodules.words import Words
 from lightning_modules.networks.word_windows import Change
-from lightning_modules.replicas import Replicas
+from lightning_modules.replicas import CURVATURE, Replicas
 from lightning_modules.row_descent import RowDescent
 from lightning_modules.word2vec import Word2Vec
 
@@ -170,6 +170,11 @@ def test_a_row_changes_by_what_all_its_predictions_say_up_to_the_cap() -> None:
     torch.testing.assert_close(table.data, expected)
     optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(2)])
     torch.testing.assert_close(table.data, 3 * expected)  # nothing is left over of the counting
+    assert optimizer.learnt is None
+    counting = RowDescent([torch.nn.Parameter(torch.zeros(4, 2))], 0.5, cap=8, counts=True)
+    counting.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(3)])
+    assert counting.learnt is not None
+    torch.testing.assert_close(counting.learnt[0], torch.tensor([3 * 4 * 0.5, 3 * 8 * 0.5, 0, 0]))
     assert optimizer.state_dict()["state"] == {}
 
 
@@ -388,13 +393,25 @@ def test_words_of_the_same_places_become_alike(architecture: str, loss: str) -> 
     assert torch.isfinite(model.vectors.weight).all()
 
 
+TIMES = ((1, 0), (0, 3), (2, 2), (400, 400), (3000, 5), (0, 0))  # predictions of each row by one and the other process
+GOALS = torch.tensor([[3.0, 1], [2, -2], [5, 4], [-1, 6], [7, 1], [9, 9]])
+
+
+def moved(row: torch.Tensor, goal: torch.Tensor, times: int, lr: float) -> torch.Tensor:
+    """One prediction after the other, each drawing the row towards its goal."""
+    for _ in range(times):
+        row = row + lr * CURVATURE * (goal - row)
+    return row
+
+
 def half(rank: int, folder: str) -> None:
     """One of two processes: what it trains, and what comes of both."""
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    tables = [torch.zeros(4, 2), torch.ones(3, 1)]
-    replicas = Replicas(tables)
-    tables[0][rank] += rank + 1.0  # rows 0 and 1: each changed by one process
-    tables[0][2] += torch.tensor([4.0, 10.0]) * (rank + 1)  # by both
+    tables = [torch.ones(len(TIMES), 2), torch.ones(3, 1)]
+    learnt = [0.025 * torch.tensor([times[rank] for times in TIMES]), torch.tensor([0.0, 0.0, rank])]
+    replicas = Replicas(tables, learnt)
+    for row, (goal, times) in enumerate(zip(GOALS, TIMES, strict=True)):
+        tables[0][row] = moved(tables[0][row], goal, times[rank], 0.025)
     tables[1][2] += rank  # by the second alone
     replicas.join()
     once = [table.clone() for table in tables]
@@ -404,13 +421,16 @@ def half(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_row_of_two_replicas_is_the_mean_of_those_that_changed_it(tmp_path: Path) -> None:
+def test_two_replicas_join_where_one_process_would_have_got(tmp_path: Path) -> None:
+    """On rows that are drawn to a goal, rare and frequent ones, by both processes or by one."""
     torch.multiprocessing.spawn(half, (str(tmp_path),), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
+    one = torch.stack([moved(torch.ones(2), goal, sum(both), 0.025) for goal, both in zip(GOALS, TIMES, strict=True)])
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for once, again in found:
-        torch.testing.assert_close(once[0], torch.tensor([[1.0, 1], [2, 2], [6, 15], [0, 0]]))
+        torch.testing.assert_close(once[0], one, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(once[1], torch.tensor([[1.0], [1], [2]]))
         assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))  # nothing is added twice
+    assert all(torch.equal(a, b) for a, b in zip(found[0][0], found[1][0], strict=True))
 
 
 @pytest.mark.parametrize(("key", "value", "kept"), [("negatives", 15, 5), ("noise_exponent", 1.0, 0.75)])
