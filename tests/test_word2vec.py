@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from scipy.stats import chi2, chisquare
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from datamodules.huffman import huffman
 from datamodules.noise import Noise
@@ -418,6 +419,30 @@ def half(rank: int, folder: str) -> None:
     replicas.join()
     torch.save([once, tables], Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
+
+
+class Counted(TorchDispatchMode):
+    """How many operations on tensors there are: of a device each is a kernel or less."""
+
+    number = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.number += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("architecture", "loss"), KINDS)
+def test_an_update_is_as_many_operations_however_many_words_it_has(architecture: str, loss: str) -> None:
+    """A device is asked for some of them for two thousand words, not for each pair."""
+    batch, _, vocabulary = batch_of(sentences(), architecture=architecture, loss=loss, sample=0.0)
+    numbers = []
+    for update in (64, 256):
+        model = model_of(vocabulary.size, architecture, loss, update=update)
+        part, optimizer = next(model.parts(batch)), RowDescent(model.tables, 0.1, 64)
+        with Counted() as counted:
+            optimizer.step(lambda model=model, part=part: [model.changes(part)])
+        numbers.append(counted.number)
+    assert numbers[0] == numbers[1] <= 100
 
 
 @pytest.mark.slow
