@@ -15,7 +15,7 @@ import numpy as np
 from sweeps.found import Found
 from sweeps.published import Claim, Published, Value
 from sweeps.replicates import Nested
-from sweeps.results import Result
+from sweeps.results import Result, whole
 from sweeps.statistics import Interval, paired_difference
 from sweeps.verdicts import Case, Judgement, judge_all
 
@@ -44,7 +44,7 @@ class Group:
 
     Attributes:
         results: finished runs that have the metric.
-        failed, running, missing: points without a score.
+        failed, running, missing: points without a score; a half-written record is one of a run that failed.
         lacking: finished runs without the metric.
     """
 
@@ -59,22 +59,13 @@ class Group:
     @property
     def scores(self) -> Nested:
         """Encoder -> seed -> score."""
-        return self.nested(lambda result: result.value(self.setting.metric))
+        return nested(self.results, lambda result: result.value(self.setting.metric))
 
     @property
     def examples(self) -> Nested:
-        """The same with each example's score, where every run has them and the metric is their mean."""
-        found = [result.examples if result.metric == self.setting.metric else None for result in self.results]
-        sizes = {None if one is None else len(one) for one in found}
-        is_known = len(sizes) == 1 and None not in sizes
-        return self.nested(lambda result: result.examples) if is_known else self.scores
-
-    def nested(self, value: Any) -> dict[Any, dict[int, Any]]:
-        """Runs with one encoder and one seed count by their mean, as do controls with several vocabularies."""
-        found: dict[Any, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        for result in self.results:
-            found[result.encoder][result.seed].append(value(result))
-        return {one: {seed: np.mean(same, axis=0) for seed, same in seeds.items()} for one, seeds in found.items()}
+        """The same with each example's score, where the metric is their mean; less runs whose answers are not whole."""
+        known = whole([result for result in self.results if result.metric == self.setting.metric])
+        return nested(known, lambda result: result.examples) if known else self.scores
 
     @cached_property
     def replicates(self) -> list[float]:
@@ -208,3 +199,12 @@ class Comparison:
             return False
         behind = (one for one in self.published.values if one.paper == claim.paper and one.row in claim.rows)
         return claim.paper in self.published.differs or any(one.differs for one in behind)
+
+
+def nested(results: Sequence[Result], value: Any) -> dict[Any, dict[int, Any]]:
+    """Encoder -> seed -> value; runs with one encoder and one seed count by their mean, as do controls with several
+    vocabularies."""
+    found: dict[Any, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        found[result.encoder][result.seed].append(value(result))
+    return {one: {seed: np.mean(same, axis=0) for seed, same in seeds.items()} for one, seeds in found.items()}

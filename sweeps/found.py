@@ -8,7 +8,7 @@ from typing import Any
 
 from datamodules.task import Refused, fingerprint
 from sweeps.files import HISTORY
-from sweeps.results import BROKEN, Point, Result, read
+from sweeps.results import BROKEN, Point, Result, read, whole
 from sweeps.rows import but_for_places
 from sweeps.runs import ELSEWHERE
 from sweeps.wanted import Folder, Wanted, scale_in, some
@@ -99,11 +99,25 @@ def plain_of(result: Result) -> dict[str, Any]:
     return kept | {"pretrain": but_for_places(kept.get("pretrain", {}))}
 
 
+def unsure(results: Sequence[Result]) -> list[Result]:
+    """Runs without each example's score, where others of the same test set have them."""
+    alike: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    for one in results:
+        alike[one.data, one.version, one.metric].append(one)
+    counted = {id(one) for same in alike.values() for one in whole(same)}
+    asked = [one for same in alike.values() if any(id(other) in counted for other in same) for one in same]
+    return [one for one in asked if id(one) not in counted]
+
+
 def remarks(results: Sequence[Result]) -> list[str]:
     """What a reader must know of these runs as a whole."""
     lines = [f"{one.name} is skipped: {one.why}" for one in results if one.status == BROKEN]
     finished = [one for one in results if one.finished]
     lines += [f"{one.name}: {file} is torn, or empty" for one in finished for file in one.torn]
+    lines += [
+        f"{one.name}: {one.answers_file.name} lacks answers: differences are without this run, or without examples"
+        for one in unsure(finished)
+    ]
     without = [one.name for one in finished if not (one.folder / HISTORY).is_file()]
     if 0 < len(without) < len(finished):  # of W&B's runs none has one
         lines.append(f"without {HISTORY}, and so in no learning curve: {some(without)}")

@@ -10,7 +10,7 @@ from sweeps.comparison import SEEDS, Comparison, Group, Setting
 from sweeps.found import Found
 from sweeps.ladders import WORDS, of_metrics
 from sweeps.published import Published
-from sweeps.results import FAILED, RUNNING, Point, Result
+from sweeps.results import RUNNING, Point, Result
 from sweeps.rows import particulars, recipe_of, settings_of
 from sweeps.runs import ELSEWHERE
 from sweeps.settings import leaves
@@ -126,10 +126,11 @@ def grouped(row: str, setting: Setting, own: Sequence[Result], gone: Sequence[Po
     done = [result for result in own if result.finished and place(result) == (setting.data, setting.version)]
     asked = [result for result in done if result.task == setting.task]
     there = [result for result in asked if result.value(setting.metric) is not None]
-    stopped = [result.status for result in own if result.status in (FAILED, RUNNING) and concerns(result.point)]
+    stopped = [result.status for result in own if not result.finished and concerns(result.point)]
     absent = sum(map(concerns, gone))
     lacking = len(asked) - len(there)
-    return Group(row, setting, there, stopped.count(FAILED), stopped.count(RUNNING), absent, lacking)
+    running = stopped.count(RUNNING)
+    return Group(row, setting, there, len(stopped) - running, running, absent, lacking)
 
 
 def task_of(point: Point) -> str:

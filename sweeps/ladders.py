@@ -35,7 +35,7 @@ def ladder(rungs: Mapping[str, float]) -> str:
 def ladder_of(record: Mapping[str, Any]) -> str:
     """What a record's ladder is called: those of the larger sizes are the small one's, learnt on fewer rows."""
     is_larger = record["data"].partition("/")[0] in GENERATED.keys() - {"miniature"}
-    return "ladder of data.source=miniature" if is_larger else "ladder"
+    return "ladder of the smaller miniature" if is_larger else "ladder"
 
 
 def ladders(record: Mapping[str, Any]) -> list[str]:

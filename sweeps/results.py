@@ -5,7 +5,7 @@ A run's own record (summary.json) is the truth.
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -186,6 +186,12 @@ class Result:
             return []
         with self.answers_file.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def whole(results: Sequence[Result]) -> list[Result]:
+    """Of runs on one test set those that have each example's score: a table with fewer rows than another's is torn."""
+    sizes = {id(one): len(one.examples) for one in results if one.examples is not None}
+    return [one for one in results if sizes.get(id(one)) == max(sizes.values(), default=None)] if sizes else []
 
 
 def columns(file: Path, *names: str) -> list[tuple[str, ...]] | None:

@@ -4,6 +4,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -58,10 +59,17 @@ def read_records(folders: Iterable[str]) -> list[dict]:
             print(f"{folder} is skipped: it is no folder", file=sys.stderr)
         if (folder / "summary.json").is_file():
             try:
-                records.append({**read_record(folder)})
+                record = {**read_record(folder)}
             except (ValueError, TypeError) as error:
                 print(f"{folder} is skipped: summary.json is no record ({error})", file=sys.stderr)
-    records = [record for record in records if "selection" in record]  # a run that was stopped has none
+                continue
+            if "selection" not in record:  # of a pre-training, a table, or a run that was stopped
+                continue
+            headline = record["headline"]
+            if isfinite(headline["value"]):
+                records.append(record)
+            else:
+                print(f"{folder} is skipped: its {headline['name']} is {headline['value']}", file=sys.stderr)
     if not records:
         raise Refused("none of these folders holds the summary.json of a finished transfer run.")
     return records
@@ -134,12 +142,28 @@ def values(record: dict) -> Iterator[tuple[str, float]]:
 
 
 def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> list[str]:
-    """What tells settings from others of the same name: "key=value" for the first few keys."""
+    """What tells settings from others of the same name: "key=value" for a few keys, those that tell most of them."""
     keys = sorted({key for settings in all_of_them for key in settings}, reverse=True)
     patterns = {tuple(str(settings.get(key)) for settings in all_of_them): key for key in keys}  # one key of those that
-    differing = sorted(key for pattern, key in patterns.items() if len(set(pattern)) > 1)  # follow each other
-    told = [f"{key}={ours.get(key)}" for key in differing[:MOST_TOLD]]
+    differing = {key: pattern for pattern, key in patterns.items() if len(set(pattern)) > 1}  # follow each other
+    telling = most_telling(differing, len(all_of_them))[:MOST_TOLD]
+    told = [f"{key}={ours.get(key)}" for key in sorted(telling)]
     return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
+
+
+def most_telling(patterns: Mapping[str, tuple[str, ...]], number: int) -> list[str]:
+    """Keys in the order in which each tells most of those apart that the ones before it leave together.
+
+    Args:
+        patterns: of each key its values in so many settings.
+    """
+    marks: list[tuple[str, ...]] = [()] * number
+    left, order = dict(sorted(patterns.items())), []
+    while left:
+        best = max(left, key=lambda key: len({(*mark, value) for mark, value in zip(marks, left[key], strict=True)}))
+        marks = [(*mark, value) for mark, value in zip(marks, left.pop(best), strict=True)]
+        order.append(best)
+    return order
 
 
 def summed_up(name: str, digits: str, group: Sequence[dict], metric: str) -> Row:

@@ -123,7 +123,8 @@ def obstacle(case: Case, interval: Interval) -> tuple[Verdict, str] | None:
     """Why a claim is not put to the test, if it is not."""
     claim, stand_in = case.claim, case.stand_in or case.claim.stand_in
     if case.scale == MINIATURE:
-        return Verdict.NONE, "The miniature is a small generated world: it says nothing about a paper."
+        where = f"Scored on {claim.stand_in}. " if claim.stand_in else ""
+        return Verdict.NONE, f"{where}The miniature is a small generated world: it says nothing about a paper."
     if stand_in:
         return Verdict.NOT_TESTABLE, f"Scored on {stand_in}: the claim is not judged by that."
     if case.scale not in claim.scales:

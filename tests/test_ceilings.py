@@ -73,7 +73,7 @@ RECORD = {
 def test_a_ladder_stands_beside_the_score_that_it_is_of() -> None:
     assert result(RECORD["headline"]) == "matthews: 3.2, seen 5.0, unseen 1.0"
     assert ladders(RECORD) == ["validation/accuracy 51.2, ladder: majority 50.0 | exact 99.5"]
-    assert "ladder of data.source=miniature: majority" in ladders({**RECORD, "data": "miniature-sweep/cola"})[0]
+    assert "ladder of the smaller miniature: majority" in ladders({**RECORD, "data": "miniature-sweep/cola"})[0]
     assert ladders({**RECORD, "card": {"train": 3}}) == []
     rest = {**dict.fromkeys(("start", "model", "selection")), "collapsed": False, "config": {"trainer": {}}}
     assert glue_table.remarks([glue_table.Row(TASKS["cola"], {**RECORD, **rest})]) == [f"CoLA: {ladders(RECORD)[0]}"]

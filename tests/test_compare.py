@@ -11,7 +11,7 @@ from scipy import stats
 from datamodules.task import Refused
 from sweeps.compare import main, report, table
 from sweeps.intervals import halfwidth, verdict, welch
-from sweeps.rows import read_records, rows_of
+from sweeps.rows import particulars, read_records, rows_of
 
 A, B = [60.0, 62.5, 61.0, 59.0, 63.0], [64.0, 66.0, 61.5, 67.0, 65.5]
 
@@ -106,6 +106,16 @@ def test_rows_of_one_name_say_what_tells_them_apart(tmp_path: Path) -> None:
     assert names == {start + "80/10/10", start + "100/0/0"}
 
 
+def test_the_keys_that_tell_most_settings_apart_are_told_first() -> None:
+    """Six keys differ, and of four rows two differ in the last one alone."""
+    budgets = [{f"a{number}": row > 1 for number in range(5)} for row in range(4)]
+    odd = [{f"b{number}": number == row for number in range(4)} for row in range(4)]
+    settings = [{**budget, **marks, "z": row % 2} for row, (budget, marks) in enumerate(zip(budgets, odd, strict=True))]
+    told = [tuple(particulars(own, settings)) for own in settings]
+    assert len(set(told)) == 4
+    assert all("z=" in " ".join(one) for one in told)
+
+
 def test_of_settings_that_follow_each_other_one_is_told_and_a_recipe_not_used_does_not_count(tmp_path: Path) -> None:
     runs = []
     for seed, lr in ((0, 1e-4), (1, 1e-4), (0, 3e-4)):
@@ -198,5 +208,8 @@ def test_a_torn_record_is_named_and_passed_over(tmp_path: Path, capsys: pytest.C
         told = capsys.readouterr().err
         assert f"{one} is skipped: summary.json" in told
         assert "table.md is skipped: it is no folder" in told
+    (Path(one) / "summary.json").write_text(json.dumps(record("scratch", 0, float("nan"))))
+    assert len(read_records([one, other])) == 1
+    assert f"{one} is skipped: its accuracy is nan" in capsys.readouterr().err
     with pytest.raises(Refused, match="nowhere is not there"):
         read_records([str(tmp_path / "nowhere"), other])

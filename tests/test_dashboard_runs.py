@@ -11,9 +11,13 @@ import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
 from sweeps.commands import COMMANDS, note_command
+from sweeps.comparison import Setting
+from sweeps.found import of_points
+from sweeps.grouping import of_sweep
 from sweeps.results import read
+from sweeps.statistics import Interval
 from sweeps.sweep_file import read as read_sweep
-from sweeps.wanted import begun
+from sweeps.wanted import Wanted, begun
 from tests import synthetic
 from tests.pages import PAPER, Reader, built, paper
 
@@ -57,7 +61,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     assert "run-010 counts, twice is left out" in text
     assert "01234567, fedcba98+" in text
     rte = next(found.rows(name) for name in found.tables if name.startswith("rte") and name.endswith("table"))
-    assert {row[0]: row[7] for row in rte} == {"nsp": "1", "no_nsp": "1"}  # failed
+    assert {row[0]: row[7] for row in rte} == {"nsp": "2", "no_nsp": "2"}  # failed, half-written ones among them
 
 
 @pytest.mark.usefixtures("paper")
@@ -216,6 +220,28 @@ def test_files_that_are_torn_or_gone_are_named(tmp_path: Path) -> None:
     assert "Answers of one of them are torn" in " ".join(found.words)
     (one / "summary.json").write_text('{"status')
     assert "No run failed or is missing" not in " ".join(built(tmp_path, str(file)).words)
+
+
+@pytest.mark.usefixtures("paper")
+def test_a_run_that_lacks_an_answer_is_named_and_left_out_of_intervals(tmp_path: Path) -> None:
+    """The others' answers count as before: an interval of encoders alone would be another one."""
+    file = synthetic.sweep(tmp_path)
+    whole = shipped_differences(tmp_path, file)
+    answers = sorted((tmp_path / "outputs").glob("*/predictions/*.tsv"))[-1]
+    answers.write_text("".join(answers.read_text().splitlines(keepends=True)[:-1]))
+    words = " ".join(built(tmp_path, str(file)).words)
+    assert f"{answers.parent.parent.name}: {answers.name} lacks answers" in words
+    less = shipped_differences(tmp_path, file)
+    changed = [key for key in whole if less[key] != whole[key]]
+    assert len(changed) == 1
+    assert less[changed[0]].examples == whole[changed[0]].examples > 1
+    assert (less[changed[0]].encoders, less[changed[0]].seeds) == (3, 1)
+    assert (whole[changed[0]].encoders, whole[changed[0]].seeds) == (3, 2)
+
+
+def shipped_differences(place: Path, file: Path) -> dict[tuple[str, Setting], Interval]:
+    (found,) = of_points(Wanted(read_sweep(file)), begun((place / "outputs").iterdir())).values()
+    return of_sweep(file.stem, "", "miniature", found, published.read()[file.stem]).differences
 
 
 @pytest.mark.usefixtures("paper")

@@ -168,4 +168,4 @@ def drawn(
     if not rows:
         return None
     head = ("row", "runs", "step", "mean", "lowest", "highest")
-    return Figure(name, title, caption, traces, layout("updates (steps)", unit), head, rows)
+    return Figure(name, title, caption, traces, layout("step, the first one 0", unit), head, rows)

@@ -67,7 +67,11 @@ def largest(told: Comparison) -> str:
         groups = sorted(means, reverse=not setting.metric.endswith("_loss"))
         scores = "; ".join(f"{row} {number(mean).text}" for mean, row in groups[:MOST_TOLD])
         more = f" and {len(groups) - MOST_TOLD} more" if len(groups) > MOST_TOLD else ""
-        why = "replicates do not differ" if told.differences else "there are too few replicates"
+        why = (
+            "replicates do not differ"
+            if any(one.count > 1 for one in told.differences.values())
+            else "there are too few replicates"
+        )
         return f"On {setting.task} ({setting.metric}): {scores}{more}. No interval can be told: {why}"
     _, row, setting, one = max(found, key=lambda each: each[0])
     where = f"on {setting.task} ({setting.metric})"
