@@ -13,7 +13,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from datamodules.task import Refused, one_of, whole
-from datamodules.tokenization import ROLES, Subwords, read_tokenizer
+from datamodules.tokenization import ROLES, Subwords, kind_of, read_tokenizer
 from datamodules.wordpiece_training import count_words, learn
 
 END = "</w>"
@@ -60,7 +60,14 @@ class BytePair(Subwords):
         if self.file is None:
             raise Refused(f"text.tokenizer.file=None names no tokenizer: it may be {KINDS}.")
         files = _find(Path(self.file))
-        return read_tokenizer(files[0]) if len(files) == 1 else _read_pair(*files, lowercase=self.lowercase)
+        if len(files) > 1:
+            return _read_pair(*files, lowercase=self.lowercase)
+        tokenizer = read_tokenizer(files[0])
+        if (kind := kind_of(tokenizer)) != "BPE":
+            raise Refused(
+                f"text.tokenizer.file={self.file} is a tokenizer of {kind}, not of byte pairs (BPE): another may be."
+            )
+        return tokenizer
 
     def identity(self) -> dict[str, str | int | bool | None]:
         settings: dict[str, str | int | bool | None] = {"kind": "BytePair", "lowercase": self.lowercase}

@@ -67,6 +67,11 @@ class Transfer:
         one_of("transfer.mode", transfer.mode, MODES)
         real("transfer.auxiliary_lm", transfer.auxiliary_lm, "a number from 0 up", lambda weight: weight >= 0)
         if transfer.transferred_layers is not None and parts_of(transfer.transferred_layers) is None:
+            if isinstance(transfer.transferred_layers, str):
+                told = f"transfer.transferred_layers={transfer.transferred_layers}"
+                raise Refused(
+                    f"{told} is not possible: it may be a number of layers, a share of them as 3/4, or null for all."
+                )
             whole("transfer.transferred_layers", transfer.transferred_layers, 0)
         one_of("transfer.bilstm", transfer.bilstm, (True, False))
         return transfer
@@ -137,7 +142,11 @@ def restart(model: Any, told: int | str) -> None:
     kept, parts = told, parts_of(told)
     if parts is not None:
         kept, rest = divmod(layers * parts[0], parts[1])
-        kept = layers + 1 if rest else kept
+        if rest:
+            are = f"of {layers} layers that is no whole number"
+            raise Refused(
+                f"transfer.transferred_layers={told} is not possible: {are}; it may be 0 to {layers}, or null for all."
+            )
     assert isinstance(kept, int)
     if kept > layers or not layers:
         some = f"0 to {layers}, or " * bool(layers)

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from datamodules.byte_pair import END, UNKNOWN, BytePair
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, digest, encode_all, read_tokenizer, save_tokenizer
+from datamodules.words import Words
 from tests.test_tokenization import DATA, HAND_WRITTEN, generated, rows
 
 RELEASE = DATA / "vocab" / "openai-gpt"
@@ -116,6 +117,10 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
         BytePair(file=str(tmp_path)).load()
     with pytest.raises(Refused, match="is not there"):
         BytePair(file=str(tmp_path / "none.json")).load()
+    save_tokenizer(Words(20).train(["a b a b"] * 9), tmp_path / "tokenizer.json")
+    with pytest.raises(Refused, match="is a tokenizer of Words, not of byte pairs"):
+        BytePair(file=str(tmp_path / "tokenizer.json")).load()
+    (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.json").write_text("{}")
     (tmp_path / "merges.txt").write_text("a b\n")
     with pytest.raises(Refused, match=r"vocab\.json and merges\.txt are not a tokenizer"):

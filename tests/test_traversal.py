@@ -208,6 +208,8 @@ def test_berts_pooler_goes_with_its_top_layer(kept: int | None, is_new: bool) ->
     [
         ("transferred_layers", 4, "Gpt has 3 layers of which some can be transferred; it may be 0 to 3, or null"),
         ("transferred_layers", -1, "a whole number from 0 up"),
+        ("transferred_layers", "3/4", "of 3 layers that is no whole number; it may be 0 to 3, or null"),
+        ("transferred_layers", "all", "a share of them as 3/4, or null for all"),
         ("auxiliary_lm", -0.5, "a number from 0 up"),
         ("auxiliary_lm", "half", "a number from 0 up"),
         ("mode", "frozen", "it may be finetune, features, zero_shot"),
