@@ -127,10 +127,10 @@ def narrowed(table: Table) -> Table:
 
 
 def drawn(table: Table, rich: Any, text: Any) -> Any:
-    """A table as rich has it; no cell is read as its markup."""
+    """A table as rich has it: no cell is read as its markup, and none is cut, for its end may tell it from others."""
     one, table = rich(title=text(table.title), title_justify="left"), narrowed(table)
     for i, column in enumerate(table.columns):
-        one.add_column(text(column), justify="right" if i in table.numeric else "left")
+        one.add_column(text(column), justify="right" if i in table.numeric else "left", overflow="fold")
     for row in table.rows:
         one.add_row(*(text(cell.text) for cell in row))
     return one
