@@ -1,11 +1,22 @@
 """What a page's parts are written as: nothing that a reader needs is lost on the way."""
 
+import csv
 import re
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
+import sweeps.dashboard as dashboard
+from sweeps import published
 from sweeps.pages import writing
 from sweeps.pages.blocks import Cell, Page, Table
+from sweeps.pages.overview import overview
+from sweeps.published import Value
+from sweeps.wanted import begun
+from tests import synthetic
+from tests.pages import PAPER, built
 
 
 def test_no_name_is_cut_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,3 +30,26 @@ def test_no_name_is_cut_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     assert "…" not in out
     first = "".join(re.findall(r"^[│┃] *([^ │┃]*) *[│┃]", out, re.MULTILINE))
     assert first == f"row{''.join(names)}"
+
+
+def test_two_papers_numbers_are_told_apart_and_stand_in_the_csv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    papers = {**PAPER.papers, "roberta": "Liu et al. 2019, Table 2"}
+    two = replace(PAPER, papers=papers, values=(*PAPER.values, Value("nsp", "roberta", "rte", "dev", "accuracy", 84.0)))
+    monkeypatch.setattr(published, "read", lambda: {"nsp": two})
+    file = synthetic.sweep(tmp_path)
+    found = built(tmp_path, str(file))
+    (row,) = [row for row in found.rows("overview") if row[0] == "nsp"]
+    assert row[2].endswith(" [88.4 Devlin 2019, 84.0 Liu 2019]")
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
+    (rte,) = [setting for setting in told.settings if setting.task == "rte"]
+    means = told.groups["nsp", rte].replicates
+    for text in (
+        (tmp_path / "outputs/dashboard/nsp-miniature-data/overview.csv").read_text(),
+        writing.csv_of(overview(told)),
+    ):
+        first, second = csv.DictReader(text.splitlines())
+        assert (float(first["rte"]), float(first["rte sd"])) == pytest.approx((fmean(means), stdev(means)))
+        assert (first["rte (bert, dev)"], first["rte (roberta, dev)"]) == ("88.4", "84.0")
+        assert (second["row"], second["rte (bert, dev)"]) == ("no_nsp", "")

@@ -38,6 +38,7 @@ class Table:
     Attributes:
         name: of its file of CSV.
         numeric: columns that stand to the right.
+        head, data: of its CSV, where a place shows several numbers; else its columns and what its places sort by.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     numeric: frozenset[int] = frozenset()
+    head: tuple[str, ...] = ()
+    data: Sequence[Sequence[Any]] = ()
 
 
 @dataclass(frozen=True)

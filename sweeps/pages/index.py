@@ -1,11 +1,12 @@
 """The first page: every sweep, how far it is, what came out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sweeps.comparison import Comparison
 from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count
+from sweeps.pages.overview import overview
 from sweeps.pages.sweep import name_of, title_of
-from sweeps.pages.tables import overview
 from sweeps.results import FAILED
 
 GENERATIONS = "generations"  # the sweep that puts all models on equal terms
@@ -29,9 +30,8 @@ def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
 
 def generations(one: Comparison) -> list[Block]:
     """Model by task, with costs, of one scale."""
-    table = overview(one)
     name = name_of(one)
-    kept = Table(name, table.title, table.columns, table.rows, table.caption, table.numeric)
+    kept = replace(overview(one), name=name)
     return [
         Heading(f"The generations side by side: {title_of(one)}", name),
         Words("Differences, intervals and curves are on its own page.", link=f"{name_of(one)}.html"),

@@ -10,6 +10,7 @@ from sweeps.pages.budgets import budget
 from sweeps.pages.charts import bars, costs, layers
 from sweeps.pages.curves import encoder_curves, task_curves
 from sweeps.pages.links import Links
+from sweeps.pages.overview import overview, printed_elsewhere
 
 MOST_TOLD = 3  # rows in a sentence
 WORLD = (
@@ -97,10 +98,10 @@ def opening(told: Comparison) -> Iterator[Block]:
         yield Words("Papers: " + "; ".join(told.published.papers.values()) + ".", "quiet")
     if told.settings:
         yield Heading("All tasks", "all")
-        yield tables.overview(told)
+        yield overview(told)
     if (spent := budget(told)) is not None:
         yield spent
-    if (printed := tables.printed_elsewhere(told)) is not None:
+    if (printed := printed_elsewhere(told)) is not None:
         yield printed
     if (claims := tables.claims(told)) is not None:
         yield claims

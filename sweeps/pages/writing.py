@@ -27,7 +27,8 @@ FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
 def csv_of(block: Table | Figure) -> str:
     """The values behind a table or a figure."""
     if isinstance(block, Table):
-        return csv_lines(block.columns, [[one.key for one in row] for row in block.rows])
+        shown = [[one.key for one in row] for row in block.rows]
+        return csv_lines(block.head or block.columns, block.data or shown)
     return csv_lines(block.head, block.rows)
 
 
