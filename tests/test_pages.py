@@ -10,13 +10,15 @@ import pytest
 
 import sweeps.dashboard as dashboard
 from sweeps import published
-from sweeps.pages import writing
-from sweeps.pages.blocks import Cell, Page, Table
+from sweeps.pages import sweep, writing
+from sweeps.pages.blocks import Cell, Page, Table, number
 from sweeps.pages.overview import overview
 from sweeps.published import Value
 from sweeps.wanted import begun
 from tests import synthetic
-from tests.pages import PAPER, built
+from tests.pages import PAPER, built, paper
+
+__all__ = ["paper"]  # a fixture
 
 
 def test_no_name_is_cut_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,3 +55,28 @@ def test_two_papers_numbers_are_told_apart_and_stand_in_the_csv(
         assert (float(first["rte"]), float(first["rte sd"])) == pytest.approx((fmean(means), stdev(means)))
         assert (first["rte (bert, dev)"], first["rte (roberta, dev)"]) == ("88.4", "84.0")
         assert (second["row"], second["rte (bert, dev)"]) == ("no_nsp", "")
+
+
+def test_one_run_is_no_runs(tmp_path: Path) -> None:
+    one = synthetic.run(tmp_path / "outputs/one", synthetic.record(60.0, collapsed=True))
+    found, first = (built(tmp_path, str(one), page=page) for page in ("runs-miniature", "index"))
+    words = " ".join([*found.words, *first.words])
+    assert "1 run (scale=miniature)" in found.words
+    assert "The one finished run collapsed: it gives every example one label, and tells no row apart." in words
+    assert "1 of 1 comparison has results; 1 run has finished." in first.words
+    assert not re.search(r"\b1 (?:\w+ )?(?:runs|comparisons)\b", words)
+
+
+@pytest.mark.usefixtures("paper")
+def test_a_run_outside_the_table_is_counted_as_one(tmp_path: Path) -> None:
+    file = synthetic.sweep(tmp_path, effect=0.0)
+    (told,) = dashboard.of_file(file, [], begun((tmp_path / "outputs").iterdir()))
+    opened = {many: sweep.opening(replace(told, others=told.finished[:many])) for many in (1, 2)}
+    texts = {many: " ".join(getattr(block, "text", "") for block in blocks) for many, blocks in opened.items()}
+    assert "1 run belongs to no row of this table; it stands in the list of all runs." in texts[1]
+    assert "2 runs belong to no row of this table; they stand in the list of all runs." in texts[2]
+    assert "the one whose interval is nearest to excluding zero is no_nsp on " in sweep.lead(told)
+
+
+def test_what_rounds_to_zero_is_no_less() -> None:
+    assert [number(value).text for value in (-0.04, -0.0, 0.04, -0.06)] == ["0.0", "0.0", "0.0", "−0.1"]

@@ -129,10 +129,10 @@ def file_name(words: str) -> str:
 
 
 def number(value: float | None, digits: int = 1) -> Cell:
-    """A score; a place without one says so."""
+    """A score; a place without one says so, and what rounds to zero is no less than zero."""
     if value is None or value != value:
         return Cell("–", float("-inf"), kind="quiet")
-    return Cell(f"{value:.{digits}f}".replace("-", MINUS), value)
+    return Cell(f"{value:z.{digits}f}".replace("-", MINUS), value)
 
 
 def signed(value: float | None, digits: int = 1) -> Cell:
@@ -145,3 +145,8 @@ def signed(value: float | None, digits: int = 1) -> Cell:
 def count(value: int, kind: str = "") -> Cell:
     """Of something."""
     return Cell(f"{value:,}", value, kind=kind)
+
+
+def have(many: int) -> str:
+    """Behind a number of things."""
+    return "has" if many == 1 else "have"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeps.comparison import Comparison
-from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count
+from sweeps.conclusions import counted
+from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count, have
 from sweeps.pages.overview import overview
 from sweeps.pages.sweep import name_of, title_of
 from sweeps.results import FAILED
@@ -15,7 +16,9 @@ GENERATIONS = "generations"  # the sweep that puts all models on equal terms
 def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
     """Of all pages of a site."""
     done = sum(bool(one.finished) for one in told)
-    lead = f"{done} of {len(told)} comparisons have results" if told else "There is no comparison"
+    many = sum(len(one.finished) for one in told)
+    lead = f"{done} of {counted(len(told), 'comparison')} {have(done)} results" if told else "There is no comparison"
+    lead += f"; {counted(many, 'run')} {have(many)} finished."
     blocks: list[Block] = []
     for one in told:
         if one.name == GENERATIONS and one.finished:
@@ -23,9 +26,7 @@ def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
     blocks += [Heading("Every comparison", "every"), listed(told, pages)]
     further = [page for page in pages if page.name not in {name_of(one) for one in told}]
     blocks += [Words(page.title, link=f"{page.name}.html") for page in further]
-    return Page(
-        "index", "Side by Side", f"{lead}; {sum(len(one.finished) for one in told):,} runs have finished.", blocks
-    )
+    return Page("index", "Side by Side", lead, blocks)
 
 
 def generations(one: Comparison) -> list[Block]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sweeps.comparison import Comparison
+from sweeps.conclusions import counted
 from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, file_name, number, signed
 from sweeps.pages.links import Links
 from sweeps.replicates import Nested
@@ -142,7 +143,7 @@ def changed(a: Result, b: Result) -> Iterator[Block]:
         )
         for x, y in others[:MOST]
     )
-    told = f"{len(others):,} of {len(both):,} examples got another answer"
+    told = f"{len(others):,} of {counted(len(both), 'example')} got another answer"
     if not others:
         yield Words(f"{told}.", "quiet")
         return
