@@ -76,7 +76,7 @@ def test_scales_texts_and_metrics_are_kept_apart(tmp_path: Path) -> None:
     assert [len(figure["data"][1]["y"]) for figure in bars] == [1, 1]
     for name, figure in miniature.figures.items():
         if name.endswith("scores"):
-            assert ("matthews" in figure["layout"]["yaxis"]["title"]["text"]) == name.startswith("cola")
+            assert ("matthews" in figure["layout"]["xaxis"]["title"]["text"]) == name.startswith("cola")
 
 
 def test_an_override_of_an_axis_is_what_the_points_are_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,3 +80,23 @@ def test_a_run_outside_the_table_is_counted_as_one(tmp_path: Path) -> None:
 
 def test_what_rounds_to_zero_is_no_less() -> None:
     assert [number(value).text for value in (-0.04, -0.0, 0.04, -0.06)] == ["0.0", "0.0", "0.0", "−0.1"]
+
+
+@pytest.mark.parametrize(("rows", "colours"), [(7, 7), (16, 1)])
+def test_every_bar_has_a_name_and_no_two_share_one_of_the_curves_colours(
+    tmp_path: Path, rows: int, colours: int
+) -> None:
+    """Bars lie, and the figure is as high as they need: a name under a bar has no room, and Plotly leaves some out."""
+    for way in range(rows):
+        told = synthetic.record(60.0, config={"text": {"objective": {"masking": f"way {way}"}}})
+        synthetic.run(tmp_path / f"outputs/run-{way}", told)
+    found = built(tmp_path, *map(str, (tmp_path / "outputs").iterdir()), page="runs-miniature")
+    (figure,) = [figure for name, figure in found.figures.items() if name.endswith("-scores")]
+    bars, axis = figure["data"][0], figure["layout"]["yaxis"]
+    assert bars["orientation"] == "h"
+    assert len(set(axis["ticktext"])) == len(axis["tickvals"]) == rows
+    assert set(axis["tickvals"]) == set(bars["y"])
+    assert len(set(bars["marker"]["color"])) == colours
+    height = figure["layout"]["height"]
+    assert height / rows > 20
+    assert ("div", f"height: {height}px") in [(tag, told.get("style")) for tag, told in found.elements]

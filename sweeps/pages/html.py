@@ -90,9 +90,10 @@ def cell(one: Cell, is_number: bool) -> str:
 def figure(block: Figure, folder: str) -> str:
     """Its place, and its data as JSON; page.js draws it when it comes into sight."""
     described = {"data": list(block.traces), "layout": dict(block.layout)}
+    tall = f' style="height: {int(block.layout["height"])}px"' if "height" in block.layout else ""
     return (
         f'<figure id="{safe(block.name)}"><h3>{safe(block.title)}</h3>\n'
-        f'<div class="plot" role="img" aria-label="{safe(block.title)}. {safe(block.caption)}"></div>\n'
+        f'<div class="plot"{tall} role="img" aria-label="{safe(block.title)}. {safe(block.caption)}"></div>\n'
         f'<script type="application/json">{in_script(described)}</script>\n'
         f"{caption(block, folder, 'figcaption')}</figure>"
     )
