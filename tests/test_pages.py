@@ -100,3 +100,20 @@ def test_every_bar_has_a_name_and_no_two_share_one_of_the_curves_colours(
     height = figure["layout"]["height"]
     assert height / rows > 20
     assert ("div", f"height: {height}px") in [(tag, told.get("style")) for tag, told in found.elements]
+
+
+def test_two_runs_keep_their_order_and_their_many_examples_are_folded(tmp_path: Path) -> None:
+    """Labels by their names, and what differs in the settings before a thousand lines."""
+    folders = [
+        synthetic.run(tmp_path / f"outputs/{name}", synthetic.record(score, seed=seed), examples=1000)
+        for seed, (name, score) in enumerate((("later", 60.0), ("earlier", 80.0)))
+    ]
+    found = built(tmp_path, *map(str, folders), page="two-runs-miniature")
+    assert "later beside earlier" in found.words
+    assert any(words.startswith("later has 60.0, earlier 80.0: +20.0 (accuracy") for words in found.words)
+    assert list(found.tables)[-1] == "pair-examples"
+    rows = found.rows("pair-examples")
+    assert len(rows) == 200
+    assert {tuple(row[1:]) for row in rows} == {("a", "b", "a", "second"), ("b", "a", "b", "second")}
+    assert "200 rows" in found.words
+    assert [told for tag, told in found.elements if tag == "details"] == [{}]  # not open

@@ -38,6 +38,7 @@ class Table:
     Attributes:
         name: of its file of CSV.
         numeric: columns that stand to the right.
+        folded: whether its rows are seen only when asked for.
         head, data: of its CSV, where a place shows several numbers; else its columns and what its places sort by.
     """
 
@@ -47,6 +48,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     numeric: frozenset[int] = frozenset()
+    folded: bool = False
     head: tuple[str, ...] = ()
     data: Sequence[Sequence[Any]] = ()
 

@@ -31,7 +31,7 @@ def overview(told: Comparison) -> Table:
     every = frozenset(range(1, len(columns)))
     title = "Rows by tasks, with the papers' numbers" if printed else "Rows by tasks"
     names, values = zip(*data(told), strict=True)
-    return Table("overview", title, columns, rows, caption, every, names, tuple(zip(*values, strict=True)))
+    return Table("overview", title, columns, rows, caption, every, head=names, data=tuple(zip(*values, strict=True)))
 
 
 def data(told: Comparison) -> Iterator[tuple[str, list[Any]]]:
