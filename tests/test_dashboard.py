@@ -192,6 +192,7 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
 def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
     file = synthetic.sweep(tmp_path, lacking=24)
+    (tmp_path / "outputs").mkdir()
     found = built(tmp_path, str(file), page="nsp")
     assert "Nothing has finished yet: of 24 runs none has a record." in found.words
     assert ["nsp", "not run", "not run [88.4]", "–", "–", "–"] in found.rows("overview")
