@@ -14,6 +14,7 @@ It reads the records of runs in outputs/ and writes outputs/dashboard/index.html
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -38,6 +39,7 @@ from sweeps.wanted import Family, Folder, Wanted, begun, deciding
 
 EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
 ALL, SCALE = "all", "scale="
+RUNS = Path("outputs")  # which need not be there: nothing may have been run yet
 
 
 def main(words: Sequence[str]) -> None:
@@ -45,7 +47,7 @@ def main(words: Sequence[str]) -> None:
         prog="python -m sweeps.dashboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", nargs="+", help="sweeps/*.yaml, or all, or folders of runs; and overrides of launch")
-    parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="FOLDER", help="where the runs are")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="where the runs are")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pages; <runs>/dashboard if not given")
     ways = parser.add_mutually_exclusive_group()
     for way, what in (("text", "in the terminal"), ("csv", "as CSV"), ("latex", "for booktabs")):
@@ -62,6 +64,8 @@ def main(words: Sequence[str]) -> None:
     for way, place in (("runs", told.runs), ("out", folder)):
         if place.exists() and not place.is_dir():
             raise Refused(f"--{way} {place} is not possible: it may be a folder.")
+    if told.runs != RUNS and not told.runs.is_dir():
+        raise Refused(f"--runs {told.runs} is not there: it may be a folder with runs in it, as {RUNS} is.")
     links = links_from(folder, told.runs)
     comparisons = compared(told.what, told.runs)
     pages = [sweep.page(one, links) for one in comparisons]
@@ -113,13 +117,17 @@ def compared(what: Sequence[str], runs: Path) -> list[Comparison]:
         raise Refused(f"{' '.join(what)}: it may be sweeps' files, or {ALL}, or folders of runs as outputs/*.")
     if files:
         if not runs.is_dir():
-            print(f"{runs} is not there: nothing has been run yet, or --runs may be another folder")
+            print(f"{runs} is not there: nothing has been run yet, or --runs may be another folder", file=sys.stderr)
         overrides = checked(overrides, files)
         there = begun(sorted(runs.iterdir()) if runs.is_dir() else ())
         return [one for file in files for one in of_file(file, overrides, there)]
     if overrides:
         raise Refused(f"{overrides[0]}: overrides go with a sweep's file; runs are given as folders.")
-    return [grouping.of_runs(scale, one) for scale, one in found.of_folders(map(Path, names)).items()]
+    folders = [Path(name) for name in names]
+    for place, many in Counter(folder.resolve() for folder in folders).items():
+        if many > 1:
+            print(f"{place.name} is given more than once: it counts once", file=sys.stderr)
+    return [grouping.of_runs(scale, one) for scale, one in found.of_folders(folders).items()]
 
 
 def of_file(file: Path, overrides: Sequence[str], there: Sequence[Folder]) -> list[Comparison]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from datamodules.task import fingerprint
 from sweeps.comparison import SEEDS, Comparison, Group, Setting
+from sweeps.conclusions import counted
 from sweeps.found import Found
 from sweeps.ladders import WORDS, of_metrics
 from sweeps.published import Published
@@ -41,7 +42,7 @@ def of_runs(scale: str | None, found: Found) -> Comparison:
     named = names_of([result for result in found.results if result.finished])
     names = [named.get(id(result)) for result in found.results]
     rows = tuple(dict.fromkeys(name for name in names if name))
-    title = f"{len(found.results)} runs"
+    title = counted(len(found.results), "run")
     return compared(RUNS, title, scale, found, names, rows, rows[0] if rows else "", None)
 
 

@@ -38,7 +38,7 @@ from sweeps.files import write_lines, write_text
 from sweeps.job import ELSEWHERE, Job
 from sweeps.jobs import run_jobs
 from sweeps.multirun import composed, short_names
-from sweeps.overrides import with_overrides
+from sweeps.overrides import check_one, with_overrides
 from sweeps.sentences import AGAIN, advising, answering
 from sweeps.sweep_file import Sweep, read
 
@@ -60,13 +60,15 @@ class Told:
         """From "key=value" words.
 
         Raises:
-            Refused: for a word that is none, or a wrong value of the launcher's own keys.
+            Refused: for a word that is none or has several values, or a wrong value of the launcher's own keys.
         """
         for word in words:
             if "=" not in word:
                 raise Refused(f"{word!r} is no override: it may be <key>=<value>.")
         own = dict(word.split("=", 1) for word in words if word.partition("=")[0] in OWN)
         rest = tuple(word for word in words if word.partition("=")[0] not in OWN)
+        for word in rest:
+            check_one(word)
         count = own.get("jobs")
         jobs = None if count is None else whole("jobs", int(count) if count.isdigit() else count)
         return cls(rest, jobs, seconds_of(own.get("budget")))

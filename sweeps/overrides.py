@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
+from datamodules.task import Refused
 from sweeps.sweep_file import Sweep, choices
 
 
@@ -39,6 +41,17 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
 def key_of(word: str) -> str:
     """What an override is about, whether it is said to be new ("+key=value") or not."""
     return word.partition("=")[0].lstrip("+")
+
+
+def check_one(override: str) -> None:
+    """Raises Refused for several values: an override holds for all points, and which there are is said in the file."""
+    try:
+        is_several = OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException as error:
+        raise Refused(f"{override!r} cannot be read: it may be <key>=<value> ({error}).") from error
+    if is_several:
+        key = override.partition("=")[0]
+        raise Refused(f"{override} is not possible: it may be one value; without {key}= there are all of the file's.")
 
 
 def value_of(override: str, parameter: Mapping[str, Any]) -> Any:

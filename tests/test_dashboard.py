@@ -13,7 +13,7 @@ import pytest
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
 from sweeps import published
-from sweeps.pages import sweep, tables
+from sweeps.pages import overview, sweep
 from sweeps.pages.curves import losses
 from sweeps.pages.figures import short
 from sweeps.pages.html import in_script
@@ -146,8 +146,8 @@ def test_a_launcher_ends_with_what_the_page_says(tmp_path: Path) -> None:
 def test_flops_have_the_unit_of_the_dearest_row(monkeypatch: pytest.MonkeyPatch) -> None:
     told = SimpleNamespace(rows=("cheap", "dear"))
     for flops, unit in ((3e6, "GFLOPs"), (9.9e11, "GFLOPs"), (1e12, "TFLOPs"), (2e17, "PFLOPs"), (4e21, "EFLOPs")):
-        monkeypatch.setattr(tables, "cost_of", lambda told, row, key, size, f=flops: f if row == "dear" else None)
-        assert tables.flops_unit(cast(Any, told)) == (unit, tables.FLOPS[unit])
+        monkeypatch.setattr(overview, "cost_of", lambda told, row, key, size, f=flops: f if row == "dear" else None)
+        assert overview.flops_unit(cast(Any, told)) == (unit, overview.FLOPS[unit])
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +192,7 @@ def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None
 def test_before_anything_has_run_the_papers_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "read", lambda: {"nsp": PAPER})
     file = synthetic.sweep(tmp_path, lacking=24)
+    (tmp_path / "outputs").mkdir()
     found = built(tmp_path, str(file), page="nsp")
     assert "Nothing has finished yet: of 24 runs none has a record." in found.words
     assert ["nsp", "not run", "not run [88.4]", "–", "–", "–"] in found.rows("overview")

@@ -29,6 +29,21 @@ def test_what_goes_with_nothing_is_refused(tmp_path: Path) -> None:
         dashboard.main([str(tmp_path / "nowhere")])
     with pytest.raises(Refused, match="overrides"):
         dashboard.main([str(tmp_path), "seed=3"])
+    file = synthetic.sweep(tmp_path, lacking=23)
+    with pytest.raises(Refused, match=r"pretrain\.seed=0,1 is not possible: it may be one value; without pretrain"):
+        dashboard.main([str(file), "pretrain.seed=0,1", "--runs", str(tmp_path / "outputs")])
+    with pytest.raises(Refused, match="outpts is not there"):
+        dashboard.main([str(file), "--runs", str(tmp_path / "outpts")])
+    assert not (tmp_path / "outpts").exists()
+
+
+def test_a_folder_that_is_given_twice_counts_once_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = synthetic.run(tmp_path / "one", synthetic.record(60.0))
+    (told,) = dashboard.compared([str(one), f"{one}/../one", str(one)], tmp_path)
+    assert len(told.finished) == 1
+    assert capsys.readouterr().err == "one is given more than once: it counts once\n"
 
 
 @pytest.mark.usefixtures("paper")
@@ -80,7 +95,7 @@ def test_scales_texts_and_metrics_are_kept_apart(tmp_path: Path) -> None:
     assert [len(figure["data"][1]["y"]) for figure in bars] == [1, 1]
     for name, figure in miniature.figures.items():
         if name.endswith("scores"):
-            assert ("matthews" in figure["layout"]["yaxis"]["title"]["text"]) == name.startswith("cola")
+            assert ("matthews" in figure["layout"]["xaxis"]["title"]["text"]) == name.startswith("cola")
 
 
 def test_an_override_of_an_axis_is_what_the_points_are_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

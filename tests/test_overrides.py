@@ -7,8 +7,10 @@ import pytest
 import yaml
 from hydra.errors import HydraException
 
+from datamodules.task import Refused
 from sweeps import dashboard
 from sweeps.found import of_points
+from sweeps.launch import Told
 from sweeps.overrides import value_of, with_overrides
 from sweeps.sweep_file import Sweep, read
 from sweeps.wanted import Family, Folder, Wanted, deciding
@@ -177,3 +179,18 @@ def test_a_run_is_one_point(tmp_path: Path) -> None:
 def test_a_refused_override_names_the_sweep(tmp_path: Path) -> None:
     with pytest.raises(dashboard.Refused, match=r"sweeps/nsp\.yaml: there is no key sed.*seed"):
         dashboard.compared(["sweeps/nsp.yaml", "sed=7"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("pretrain.seed=0,1", "may be one value; without pretrain.seed="),
+        ("pretrain.seed=range(0,3)", "may be one value"),
+        ("pretrain.seed=[0,1", "cannot be read"),
+    ],
+)
+def test_an_override_is_one_value(word: str, why: str) -> None:
+    """Hydra calls several ambiguous, and says not what there may be."""
+    with pytest.raises(Refused, match=why):
+        Told.of([word])
+    assert Told.of(["x=[0,1]", "y='0,1'"]).overrides == ("x=[0,1]", "y='0,1'")

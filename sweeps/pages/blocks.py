@@ -38,6 +38,8 @@ class Table:
     Attributes:
         name: of its file of CSV.
         numeric: columns that stand to the right.
+        folded: whether its rows are seen only when asked for.
+        head, data: of its CSV, where a place shows several numbers; else its columns and what its places sort by.
     """
 
     name: str
@@ -46,6 +48,9 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     numeric: frozenset[int] = frozenset()
+    folded: bool = False
+    head: tuple[str, ...] = ()
+    data: Sequence[Sequence[Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -126,10 +131,10 @@ def file_name(words: str) -> str:
 
 
 def number(value: float | None, digits: int = 1) -> Cell:
-    """A score; a place without one says so."""
+    """A score; a place without one says so, and what rounds to zero is no less than zero."""
     if value is None or value != value:
         return Cell("–", float("-inf"), kind="quiet")
-    return Cell(f"{value:.{digits}f}".replace("-", MINUS), value)
+    return Cell(f"{value:z.{digits}f}".replace("-", MINUS), value)
 
 
 def signed(value: float | None, digits: int = 1) -> Cell:
@@ -142,3 +147,8 @@ def signed(value: float | None, digits: int = 1) -> Cell:
 def count(value: int, kind: str = "") -> Cell:
     """Of something."""
     return Cell(f"{value:,}", value, kind=kind)
+
+
+def have(many: int) -> str:
+    """Behind a number of things."""
+    return "has" if many == 1 else "have"

@@ -9,18 +9,22 @@ from sweeps.ladders import of_metrics
 from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import Groups, clear, colour, layout, look, named, plain, scored, short, unit
 from sweeps.pages.links import Links
+from sweeps.picture import COLOURS
+
+LOWEST, BESIDE, BAR = 352, 90, 24  # pixels: of bars' whole figure, of its axis, and of a bar
+NO_ROWS = "#8c96a8"  # a colour that no row has in the curves
 
 
 def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figure | None:
-    """The rows' means with 95 % intervals, and each run as a dot."""
+    """The rows' means with 95 % intervals, and each run as a dot; bars lie, so that each has room for its name."""
     groups = scored(told, setting)
     if not groups:
         return None
     names = [short(group.row) for _, group in groups]
     halves = [halfwidth(group.replicates) for _, group in groups]
     traces = [mean_bars(groups, names, halves), run_dots(groups, setting, links)]
-    across = {"tickvals": list(range(len(groups))), "ticktext": names, "showgrid": False, "zeroline": False}
-    upward = {"rangemode": "tozero"}
+    downward = {"tickvals": list(range(len(groups))), "ticktext": names, "showgrid": False, "zeroline": False}
+    downward |= {"autorange": "reversed"}
     shapes, told_ladder = ladder_lines(groups, setting)
     what = "encoders" if told.has_encoders else "runs"
     lowest = min(
@@ -40,24 +44,34 @@ def bars(told: Comparison, setting: Setting, anchor: str, links: Links) -> Figur
         f"Scores: {named(setting)}",
         caption,
         traces,
-        layout("row of the table", unit(setting), xaxis=across, yaxis=upward, shapes=shapes, bargap=0.2),
+        layout(
+            unit(setting),
+            "row of the table",
+            xaxis={"rangemode": "tozero"},
+            yaxis=downward,
+            shapes=shapes,
+            bargap=0.2,
+            height=max(LOWEST, BESIDE + BAR * len(groups)),
+        ),
         ("row", "mean", "half_width_of_95_percent", "encoders", "runs"),
         rows,
     )
 
 
 def mean_bars(groups: Groups, names: Sequence[str], halves: Sequence[float]) -> dict[str, Any]:
-    """A bar for each row."""
+    """A bar for each row, in the colour of its curves; in one colour where there are too few for all rows."""
+    last, _ = groups[-1]
     return {
         "type": "bar",
+        "orientation": "h",
         "name": "mean",
-        "x": list(range(len(groups))),
+        "y": list(range(len(groups))),
         "text": list(names),
         "textposition": "none",
-        "y": [group.mean for _, group in groups],
-        "marker": {"color": [clear(colour(i), 0.55) for i, _ in groups]},
-        "error_y": {"type": "data", "array": [0 if half != half else half for half in halves], "thickness": 1.5},
-        "hovertemplate": "%{text}: %{y:.1f}<extra></extra>",
+        "x": [group.mean for _, group in groups],
+        "marker": {"color": [clear(colour(i) if last < len(COLOURS) else NO_ROWS, 0.55) for i, _ in groups]},
+        "error_x": {"type": "data", "array": [0 if half != half else half for half in halves], "thickness": 1.5},
+        "hovertemplate": "%{text}: %{x:.1f}<extra></extra>",
         "showlegend": False,
     }
 
@@ -69,12 +83,12 @@ def run_dots(groups: Groups, setting: Setting, links: Links) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": "each run",
-        "x": [at for at, _ in runs],
-        "y": [result.value(setting.metric) for _, result in runs],
+        "x": [result.value(setting.metric) for _, result in runs],
+        "y": [at for at, _ in runs],
         "customdata": [links.record(result) for _, result in runs],
         "text": [plain(result.name) for _, result in runs],
         "marker": {"color": "#7f7f7f", "size": 6, "opacity": 0.8},
-        "hovertemplate": "%{text}: %{y:.1f}<extra></extra>",
+        "hovertemplate": "%{text}: %{x:.1f}<extra></extra>",
         "showlegend": False,
     }
 
@@ -89,11 +103,11 @@ def ladder_lines(groups: Groups, setting: Setting) -> tuple[list[dict[str, Any]]
     shapes = [
         {
             "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": value,
-            "y1": value,
+            "yref": "paper",
+            "x0": value,
+            "x1": value,
+            "y0": 0,
+            "y1": 1,
             "line": {"dash": dash, "width": 1.5, "color": "#7f7f7f"},
         }
         for (_, value), dash in zip(lines.items(), ("dot", "dash"), strict=False)

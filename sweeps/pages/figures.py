@@ -32,7 +32,7 @@ def layout(x: str, y: str, **more: Any) -> dict[str, Any]:
     """Axes with names; the page's script gives all of it its colours."""
     axes = {
         "xaxis": {"title": {"text": plain(x)}, "automargin": True, **more.pop("xaxis", {})},
-        "yaxis": {"title": {"text": plain(y)}, "automargin": True, **more.pop("yaxis", {})},
+        "yaxis": {"title": {"text": plain(y), "standoff": 8}, "automargin": True, **more.pop("yaxis", {})},
     }
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
     return {**axes, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "legend": legend, "hovermode": "closest", **more}

@@ -63,7 +63,7 @@ def points(block: Points) -> str:
 
 
 def table(block: Table, folder: str) -> str:
-    """Columns sort by a click on their names."""
+    """Columns sort by a click on their names; one that is folded opens by a click on their number."""
     head = "".join(
         f'<th scope="col"{" class=number" * (i in block.numeric)}><button type="button">{safe(name)}</button></th>'
         for i, name in enumerate(block.columns)
@@ -71,9 +71,11 @@ def table(block: Table, folder: str) -> str:
     rows = "\n".join(
         "<tr>" + "".join(cell(one, i in block.numeric) for i, one in enumerate(row)) + "</tr>" for row in block.rows
     )
+    whole = f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
+    if block.folded:
+        whole = f"<details><summary>{len(block.rows):,} rows</summary>\n{whole}</details>"
     return (
-        f'<section class="table" id="{safe(block.name)}"><h3>{safe(block.title)}</h3>\n'
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>\n'
+        f'<section class="table" id="{safe(block.name)}"><h3>{safe(block.title)}</h3>\n{whole}\n'
         f"{caption(block, folder, 'p')}</section>"
     )
 
@@ -90,9 +92,10 @@ def cell(one: Cell, is_number: bool) -> str:
 def figure(block: Figure, folder: str) -> str:
     """Its place, and its data as JSON; page.js draws it when it comes into sight."""
     described = {"data": list(block.traces), "layout": dict(block.layout)}
+    tall = f' style="height: {int(block.layout["height"])}px"' if "height" in block.layout else ""
     return (
         f'<figure id="{safe(block.name)}"><h3>{safe(block.title)}</h3>\n'
-        f'<div class="plot" role="img" aria-label="{safe(block.title)}. {safe(block.caption)}"></div>\n'
+        f'<div class="plot"{tall} role="img" aria-label="{safe(block.title)}. {safe(block.caption)}"></div>\n'
         f'<script type="application/json">{in_script(described)}</script>\n'
         f"{caption(block, folder, 'figcaption')}</figure>"
     )

@@ -1,11 +1,13 @@
 """The first page: every sweep, how far it is, what came out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sweeps.comparison import Comparison
-from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count
+from sweeps.conclusions import counted
+from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count, have
+from sweeps.pages.overview import overview
 from sweeps.pages.sweep import name_of, title_of
-from sweeps.pages.tables import overview
 from sweeps.results import FAILED
 
 GENERATIONS = "generations"  # the sweep that puts all models on equal terms
@@ -14,7 +16,9 @@ GENERATIONS = "generations"  # the sweep that puts all models on equal terms
 def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
     """Of all pages of a site."""
     done = sum(bool(one.finished) for one in told)
-    lead = f"{done} of {len(told)} comparisons have results" if told else "There is no comparison"
+    many = sum(len(one.finished) for one in told)
+    lead = f"{done} of {counted(len(told), 'comparison')} {have(done)} results" if told else "There is no comparison"
+    lead += f"; {counted(many, 'run')} {have(many)} finished."
     blocks: list[Block] = []
     for one in told:
         if one.name == GENERATIONS and one.finished:
@@ -22,16 +26,13 @@ def index(told: Sequence[Comparison], pages: Sequence[Page]) -> Page:
     blocks += [Heading("Every comparison", "every"), listed(told, pages)]
     further = [page for page in pages if page.name not in {name_of(one) for one in told}]
     blocks += [Words(page.title, link=f"{page.name}.html") for page in further]
-    return Page(
-        "index", "Side by Side", f"{lead}; {sum(len(one.finished) for one in told):,} runs have finished.", blocks
-    )
+    return Page("index", "Side by Side", lead, blocks)
 
 
 def generations(one: Comparison) -> list[Block]:
     """Model by task, with costs, of one scale."""
-    table = overview(one)
     name = name_of(one)
-    kept = Table(name, table.title, table.columns, table.rows, table.caption, table.numeric)
+    kept = replace(overview(one), name=name)
     return [
         Heading(f"The generations side by side: {title_of(one)}", name),
         Words("Differences, intervals and curves are on its own page.", link=f"{name_of(one)}.html"),

@@ -47,7 +47,7 @@ function themed(layout) {
 
 function draw(place) {
   const { data, layout } = JSON.parse(place.nextElementSibling.textContent);
-  for (const trace of data.filter((one) => one.error_y)) trace.error_y.color = colour("--text");
+  for (const trace of data.filter((one) => one.error_x)) trace.error_x.color = colour("--text");
   const bar = matchMedia("(hover: hover)").matches ? "hover" : false;
   const settings = { responsive: true, displaylogo: false, displayModeBar: bar, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
   return Plotly.react(place, data, themed(layout), settings).then(() => {

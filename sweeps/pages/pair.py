@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sweeps.comparison import Comparison
+from sweeps.conclusions import counted
 from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, file_name, number, signed
 from sweeps.pages.links import Links
 from sweeps.replicates import Nested
@@ -13,15 +14,15 @@ from sweeps.settings import leaves, without
 from sweeps.statistics import paired_difference
 
 NOTHING = "–"
-MOST = 1000  # examples of a table
+MOST, UNFOLDED = 1000, 50  # examples of a table, and of one that is seen at once
 LOSS_DIGITS = 3  # two pre-trainings differ in little more
 KEYS, ANSWERS = ("index", "id"), ("prediction", "answer")
 
 
 def pair(told: Comparison, links: Links) -> Page:
-    """The second run less the first."""
+    """Both in the order in which they were given; differences are the second run less the first."""
     a, b = told.finished
-    title = f"{b.name} beside {a.name}"
+    title = f"{a.name} beside {b.name}"
     name = f"two-runs-{file_name(told.scale)}" if told.scale else "two-runs"
     return Page(name, title, lead(a, b), [*blocks(a, b, links)])
 
@@ -40,10 +41,10 @@ def lead(a: Result, b: Result) -> str:
         )
     digits = LOSS_DIGITS if a.metric.endswith("_loss") else 1
     difference = signed(b.score - a.score, digits).text
-    scores = f"{number(b.score, digits).text}, {difference} beside {a.name}'s {number(a.score, digits).text}"
+    scores = [f"{one.name} {has}{number(one.score, digits).text}" for one, has in ((a, "has "), (b, ""))]
     collapsed = [one.name for one in (a, b) if one.collapsed]
     told = f" Collapsed, to one label for all examples: {', '.join(collapsed)}." if collapsed else ""
-    first = f"{b.name} has {scores} ({a.metric}, {a.data}).{told}"
+    first = f"{', '.join(scores)}: {difference} ({a.metric}, {a.data}).{told}"
     if any(one.answers_file.name in one.torn for one in (a, b)):
         return f"{first} Answers of one of them are torn: there is no interval."
     if a.examples is None or b.examples is None or len(a.examples) != len(b.examples):
@@ -72,16 +73,18 @@ def one_by_one(run: Result) -> Nested:
 
 
 def blocks(a: Result, b: Result, links: Links) -> Iterator[Block]:
-    """Measures, examples, settings, costs."""
+    """Measures, settings, costs, and the examples, of which there may be many, at the end."""
     yield Words(f"Record of {a.name}", link=links.record(a))
     yield Words(f"Record of {b.name}", link=links.record(b))
     yield Heading("Scores", "scores")
     if is_comparable(a, b):
         yield measures(a, b)
-        yield from changed(a, b)
     yield Heading("Settings and costs", "settings")
     yield differing("pair-settings", "What differs in their configurations", settings(a), settings(b), (a, b))
     yield differing("pair-costs", "What they cost", a.record["cost"], b.record["cost"], (a, b))
+    if is_comparable(a, b):
+        yield Heading("Examples", "examples")
+        yield from changed(a, b)
 
 
 def settings(one: Result) -> dict[str, object]:
@@ -135,14 +138,14 @@ def changed(a: Result, b: Result) -> Iterator[Block]:
     rows = tuple(
         (
             Cell(x[key], float(x[key]) if x[key].isdigit() else None),
-            *([Cell(x["label"])] if "label" in truth else []),
-            Cell(x[said]),
-            Cell(y[said]),
+            *([label(x, "label")] if "label" in truth else []),
+            label(x, said),
+            label(y, said),
             Cell(better(x, y, said)),
         )
         for x, y in others[:MOST]
     )
-    told = f"{len(others):,} of {len(both):,} examples got another answer"
+    told = f"{len(others):,} of {counted(len(both), 'example')} got another answer"
     if not others:
         yield Words(f"{told}.", "quiet")
         return
@@ -155,7 +158,15 @@ def changed(a: Result, b: Result) -> Iterator[Block]:
         columns,
         rows,
         f"{told}: {gained:,} for the better, {lost:,} for the worse.{shown}",
+        folded=len(others) > UNFOLDED,
     )
+
+
+def label(row: Mapping[str, str], key: str) -> Cell:
+    """An answer by its name, if the columns of probabilities say it; of a regression there is one, and no name."""
+    names = [column[2:-1] for column in row if column.startswith("p(")]
+    is_known = len(names) > 1 and row[key].isdigit() and int(row[key]) < len(names)
+    return Cell(names[int(row[key])] if is_known else row[key])
 
 
 def better(x: Mapping[str, str], y: Mapping[str, str], said: str) -> str:

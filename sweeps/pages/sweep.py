@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from sweeps.comparison import Comparison, Setting
+from sweeps.conclusions import counted
 from sweeps.pages import tables
 from sweeps.pages.all_runs import all_runs
-from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, number, signed
+from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, have, number, signed
 from sweeps.pages.budgets import budget
 from sweeps.pages.charts import bars, costs, layers
 from sweeps.pages.curves import encoder_curves, task_curves
 from sweeps.pages.links import Links
+from sweeps.pages.overview import overview, printed_elsewhere
 
 MOST_TOLD = 3  # rows in a sentence
 WORLD = (
@@ -38,20 +40,28 @@ def lead(told: Comparison) -> str:
     """What came out, in a sentence or two."""
     done, every = len(told.finished), len(told.found.results) + len(told.found.missing)
     if not done:
-        return f"Nothing has finished yet: of {every} runs none has a record."
-    part = "" if done == every else f" ({done} of {every} runs have finished)"
+        return f"Nothing has finished yet: of {counted(every, 'run')} none has a record."
+    part = "" if done == every else f" ({done} of {every} runs {have(done)} finished)"
     if (collapsed := sum(result.collapsed for result in told.finished)) == done:
-        return f"All {done} finished runs collapsed: they give every example one label, and tell no row apart{part}."
+        return f"{all_collapsed(done)}{part}."
     if collapsed:
-        part += f"; {collapsed} of the {done} finished runs collapsed: they give every example one label"
+        they_give = "it gives" if collapsed == 1 else "they give"
+        part += f"; {collapsed} of the {done} finished runs collapsed: {they_give} every example one label"
     judged = [judgement for judgement in told.judgements if judgement.interval.count and not told.worlds]
     if judged:
         words = {}
         for judgement in judged:
             words[str(judgement.verdict)] = words.get(str(judgement.verdict), 0) + 1
-        counted = ", ".join(f"{many} {verdict}" for verdict, many in words.items())
-        return f"Of {len(told.judgements)} claims: {counted}{part}. {judged[0].sentence}"
+        verdicts = ", ".join(f"{many} {verdict}" for verdict, many in words.items())
+        return f"Of {len(told.judgements)} claims: {verdicts}{part}. {judged[0].sentence}"
     return f"{largest(told)}{part}."
+
+
+def all_collapsed(done: int) -> str:
+    """A clause on finished runs of which none says anything."""
+    if done == 1:
+        return "The one finished run collapsed: it gives every example one label, and tells no row apart"
+    return f"All {done} finished runs collapsed: they give every example one label, and tell no row apart"
 
 
 def largest(told: Comparison) -> str:
@@ -79,8 +89,8 @@ def largest(told: Comparison) -> str:
     clear = [each for each in found if each[3].low > 0 or each[3].high < 0]
     if not clear:
         return (
-            f"No row differs from {told.reference} beyond its 95 % interval; the one that comes nearest to it is {row} "
-            f"{where}, {signed(one.difference).text} ({bounds})"
+            f"No row differs from {told.reference} beyond its 95 % interval; the one whose interval is nearest to "
+            f"excluding zero is {row} {where}, {signed(one.difference).text} ({bounds})"
         )
     more = f"; {len(clear)} of {len(found)} intervals exclude 0, each by itself" if len(found) > 1 else ""
     side = "above" if one.difference > 0 else "below"
@@ -94,17 +104,17 @@ def opening(told: Comparison) -> Iterator[Block]:
     if told.found.notes:
         yield Points("To be known of these runs", list(told.found.notes))
     if told.others:
-        yield Words(
-            f"{len(told.others)} runs belong to no row of this table; they stand in the list of all runs.", "quiet"
-        )
+        belong, they_stand = ("belongs", "it stands") if len(told.others) == 1 else ("belong", "they stand")
+        runs = counted(len(told.others), "run")
+        yield Words(f"{runs} {belong} to no row of this table; {they_stand} in the list of all runs.", "quiet")
     if told.published:
         yield Words("Papers: " + "; ".join(told.published.papers.values()) + ".", "quiet")
     if told.settings:
         yield Heading("All tasks", "all")
-        yield tables.overview(told)
+        yield overview(told)
     if (spent := budget(told)) is not None:
         yield spent
-    if (printed := tables.printed_elsewhere(told)) is not None:
+    if (printed := printed_elsewhere(told)) is not None:
         yield printed
     if (claims := tables.claims(told)) is not None:
         yield claims

@@ -13,7 +13,6 @@ PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "collapsed")
 TROUBLES = ("failed", NOT_RUN, "no metric")  # columns where something failed, did not run, or finished without it
 OWN_WAY = "◆"
-FLOPS = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
 
 
 def setting_name(setting: Setting, every: Sequence[Setting]) -> str:
@@ -40,82 +39,11 @@ def legend(told: Comparison) -> str:
     return f" {OWN_WAY}: the model as its own paper used it." if told.published and told.published.as_published else ""
 
 
-def overview(told: Comparison) -> Table:
-    """Rows by tasks, as the papers print it: ours, and below it theirs in brackets; then what a run costs."""
-    costs = (("seconds", "seconds", 1.0), ("flops", *flops_unit(told)), ("parameters", "million parameters", 1e6))
-    columns = ("row", *(setting_name(one, told.settings) for one in told.settings), *(label for _, label, _ in costs))
-    rows = tuple(
-        (
-            row_cell(told, row),
-            *(both(told, row, setting) for setting in told.settings),
-            *(number(cost_of(told, row, key, unit) or None, 2) for key, _, unit in costs),
-        )
-        for row in told.rows
-    )
-    printed = any(told.value(row, one) for row in told.rows for one in told.settings)
-    brackets = " In brackets what the papers print." if printed else ""
-    caption = (
-        f"Ours: the mean and the standard deviation over encoders (over seeds, where there are none).{brackets} Costs "
-        f"are of one training on a task, without the pre-training, the mean over all tasks.{legend(told)}"
-    )
-    every = frozenset(range(1, len(columns)))
-    title = "Rows by tasks, with the papers' numbers" if printed else "Rows by tasks"
-    return Table("overview", title, columns, rows, caption, every)
-
-
-def both(told: Comparison, row: str, setting: Setting) -> Cell:
-    """Ours and the papers'."""
-    group, printed = told.groups[row, setting], told.value(row, setting)
-    theirs = f" [{', '.join(f'{one.value:g}' for one in printed)}]" if printed else ""
-    note = "; ".join(f"{told.published.papers[one.paper]}, {one.split}" for one in printed if told.published)
-    if group.mean is None:
-        return Cell(state(group) + theirs, float("-inf"), note=note, kind="quiet")
-    spread = "" if group.sd is None else f" ± {group.sd:.1f}"
-    return Cell(f"{number(group.mean).text}{spread}{theirs}", group.mean, note=note)
-
-
-def printed_elsewhere(told: Comparison) -> Table | None:
-    """The rows of the papers' tables on tasks that have no run here, so that no printed number is left out."""
-    here = {(setting.task, setting.metric) for setting in told.settings}
-    told_of = [one for one in (told.published.values if told.published else ()) if (one.task, one.metric) not in here]
-    columns = list(dict.fromkeys((one.paper, one.task, one.metric, one.split) for one in told_of))
-    if not columns:
-        return None
-    values = {(one.row, one.paper, one.task, one.metric, one.split): one.value for one in told_of}
-    rows = tuple(
-        (Cell(row), *(printed_cell(values.get((row, *column))) for column in columns))
-        for row in told.rows
-        if any((row, *column) in values for column in columns)
-    )
-    head = ("row", *(f"{task}, {metric} ({paper}, {split})" for paper, task, metric, split in columns))
-    caption = "What the papers print of these rows on tasks that were not run here."
-    return Table("elsewhere", "Printed, and not run here", head, rows, caption, frozenset(range(1, len(head))))
-
-
-def printed_cell(value: float | None) -> Cell:
-    """As the paper has it."""
-    return number(None) if value is None else Cell(f"{value:g}", value)
-
-
 def state(group: Group) -> str:
     """Why a place has no score."""
     if group.failed or group.running:
         return FAILED if group.failed else "running"
     return NOT_RUN if group.missing else TROUBLES[2] if group.lacking else "–"
-
-
-def flops_unit(told: Comparison) -> tuple[str, float]:
-    """The largest unit in which the dearest row has one at least, and its size."""
-    dearest = max((cost_of(told, row, "flops", 1.0) or 0.0 for row in told.rows), default=0.0)
-    first, *larger = FLOPS.items()
-    return [first, *((name, size) for name, size in larger if size <= dearest)][-1]
-
-
-def cost_of(told: Comparison, row: str, key: str, unit: float) -> float | None:
-    """The mean over a row's tasks, whatever the number of metrics that each is scored by."""
-    of = {(one.task, one.data, one.version): told.groups[row, one].cost(key) for one in told.settings}
-    there = [value for value in of.values() if value is not None]
-    return sum(there) / len(there) / unit if there else None
 
 
 def detail(told: Comparison, setting: Setting, anchor: str) -> Table:
@@ -174,9 +102,12 @@ def detail_cells(
 def paper_cell(told: Comparison, row: str, setting: Setting, paper: str) -> Cell:
     """A printed number, and what differs in its set-up."""
     found = next((one for one in told.value(row, setting) if one.paper == paper), None)
-    if found is None:
-        return number(None)
-    return Cell(f"{found.value:g}", found.value, note=f"{found.split}; {found.differs}".strip("; "))
+    return printed_cell(found.value, f"{found.split}; {found.differs}".strip("; ")) if found else number(None)
+
+
+def printed_cell(value: float | None, note: str = "") -> Cell:
+    """As the paper has it: 84.0 is no 84."""
+    return number(None) if value is None else Cell(f"{value}", value, note=note)
 
 
 def part_of(group: Group, part: str) -> float | None:

@@ -27,7 +27,8 @@ FORMULA = "=+-@\t\r"  # a spreadsheet would compute what begins so
 def csv_of(block: Table | Figure) -> str:
     """The values behind a table or a figure."""
     if isinstance(block, Table):
-        return csv_lines(block.columns, [[one.key for one in row] for row in block.rows])
+        shown = [[one.key for one in row] for row in block.rows]
+        return csv_lines(block.head or block.columns, block.data or shown)
     return csv_lines(block.head, block.rows)
 
 
@@ -127,10 +128,10 @@ def narrowed(table: Table) -> Table:
 
 
 def drawn(table: Table, rich: Any, text: Any) -> Any:
-    """A table as rich has it; no cell is read as its markup."""
+    """A table as rich has it: no cell is read as its markup, and none is cut, for its end may tell it from others."""
     one, table = rich(title=text(table.title), title_justify="left"), narrowed(table)
     for i, column in enumerate(table.columns):
-        one.add_column(text(column), justify="right" if i in table.numeric else "left")
+        one.add_column(text(column), justify="right" if i in table.numeric else "left", overflow="fold")
     for row in table.rows:
         one.add_row(*(text(cell.text) for cell in row))
     return one
