@@ -7,14 +7,19 @@ from sweeps.power import POWER, needed, power
 from sweeps.statistics import LEVEL, NONE, Interval, equivalence
 
 
+def signed(value: float) -> str:
+    """To a tenth, with a minus sign."""
+    return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
 def measured(claim: Claim, interval: Interval, text: str = "") -> str:
     """The difference, its interval, and what they rest on."""
     first, second = claim.rows
     about = f"{first} minus {second} on {claim.task} ({claim.metric}{', ' * bool(text)}{text})"
     if not interval.count:
         return f"{about}: nothing to compare."
-    ends = f", 95 % from {interval.low:+.1f} to {interval.high:+.1f}" if not math.isnan(interval.low) else ""
-    return f"{about}: {interval.difference:+.1f}{ends}, of {rests_on(interval)}."
+    ends = f", 95 % from {signed(interval.low)} to {signed(interval.high)}" if not math.isnan(interval.low) else ""
+    return f"{about}: {signed(interval.difference)}{ends}, of {rests_on(interval)}."
 
 
 def rests_on(interval: Interval) -> str:
@@ -37,11 +42,13 @@ def same_direction(claim: Claim, interval: Interval, same_setup: bool) -> str:
         return "The interval excludes 0 on the paper's side; the paper prints no number to hold it against."
     if not same_setup:
         return (
-            f"The interval excludes 0 on the side of the published {claim.published:+.1f}; the set-up is not the "
+            f"The interval excludes 0 on the side of the published {signed(claim.published)}; the set-up is not the "
             "paper's, so that the sizes cannot be compared."
         )
     than = "smaller" if interval.high < claim.published else "larger"
-    return f"The interval excludes 0 on the paper's side, and the published {claim.published:+.1f}: here it is {than}."
+    return (
+        f"The interval excludes 0 on the paper's side, and the published {signed(claim.published)}: here it is {than}."
+    )
 
 
 def against(claim: Claim, same_setup: bool) -> str:

@@ -162,5 +162,8 @@ def concluded(case: Case, interval: Interval, adjusted: float) -> tuple[Verdict,
     if margin is not None:
         return Verdict.EQUIVALENT, f"The rows differ by less than {margin:g}, as the paper says."
     if case.same_setup and claim.published is not None and interval.low <= claim.published <= interval.high:
-        return Verdict.REPRODUCED, f"The interval excludes 0 and holds the published {claim.published:+.1f}."
+        return (
+            Verdict.REPRODUCED,
+            f"The interval excludes 0 and holds the published {conclusions.signed(claim.published)}.",
+        )
     return Verdict.SAME_DIRECTION, conclusions.same_direction(claim, interval, case.same_setup)

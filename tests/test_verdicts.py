@@ -72,7 +72,7 @@ def test_each_verdict_and_its_neighbours(claim: Claim, difference: float, how: d
     found = told(claim, difference, **dict(how))
     assert found.verdict is verdict
     assert found.sentence.endswith(".")
-    assert f"{found.interval.difference:+.1f}" in found.sentence
+    assert f"{found.interval.difference:+.1f}".replace("-", "\N{MINUS SIGN}") in found.sentence
     assert (found.adjusted == found.adjusted) == (verdict in DIRECTIONS | {Verdict.EQUIVALENT}) or (
         verdict is Verdict.NOT_DISTINGUISHABLE
     )
