@@ -104,9 +104,11 @@ def unsure(results: Sequence[Result]) -> list[Result]:
     alike: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for one in results:
         alike[one.data, one.version, one.metric].append(one)
-    counted = {id(one) for same in alike.values() for one in whole(same)}
-    asked = [one for same in alike.values() if any(id(other) in counted for other in same) for one in same]
-    return [one for one in asked if id(one) not in counted]
+    found = []
+    for same in alike.values():
+        counted = {id(one) for one in whole(same)}
+        found += [one for one in same if counted and id(one) not in counted]
+    return found
 
 
 def remarks(results: Sequence[Result]) -> list[str]:

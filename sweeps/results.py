@@ -190,8 +190,8 @@ class Result:
 
 def whole(results: Sequence[Result]) -> list[Result]:
     """Of runs on one test set those that have each example's score: a table with fewer rows than another's is torn."""
-    sizes = {id(one): len(one.examples) for one in results if one.examples is not None}
-    return [one for one in results if sizes.get(id(one)) == max(sizes.values(), default=None)] if sizes else []
+    most = max((len(one.examples) for one in results if one.examples is not None), default=-1)
+    return [one for one in results if one.examples is not None and len(one.examples) == most]
 
 
 def columns(file: Path, *names: str) -> list[tuple[str, ...]] | None:

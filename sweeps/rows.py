@@ -146,20 +146,19 @@ def particulars(ours: dict[str, Any], all_of_them: Sequence[dict[str, Any]]) -> 
     keys = sorted({key for settings in all_of_them for key in settings}, reverse=True)
     patterns = {tuple(str(settings.get(key)) for settings in all_of_them): key for key in keys}  # one key of those that
     differing = {key: pattern for pattern, key in patterns.items() if len(set(pattern)) > 1}  # follow each other
-    telling = most_telling(differing, len(all_of_them))[:MOST_TOLD]
-    told = [f"{key}={ours.get(key)}" for key in sorted(telling)]
+    told = [f"{key}={ours.get(key)}" for key in sorted(most_telling(differing, len(all_of_them)))]
     return told + ([f"and {len(differing) - MOST_TOLD} more"] if len(differing) > MOST_TOLD else [])
 
 
 def most_telling(patterns: Mapping[str, tuple[str, ...]], number: int) -> list[str]:
-    """Keys in the order in which each tells most of those apart that the ones before it leave together.
+    """At most MOST_TOLD keys: in turn the one that tells most of those apart that the ones before it leave together.
 
     Args:
         patterns: of each key its values in so many settings.
     """
     marks: list[tuple[str, ...]] = [()] * number
     left, order = dict(sorted(patterns.items())), []
-    while left:
+    while left and len(order) < MOST_TOLD:
         best = max(left, key=lambda key: len({(*mark, value) for mark, value in zip(marks, left[key], strict=True)}))
         marks = [(*mark, value) for mark, value in zip(marks, left.pop(best), strict=True)]
         order.append(best)
