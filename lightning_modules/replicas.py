@@ -1,10 +1,10 @@
 """Tables that every process trains on text of its own, made one again now and then.
 
-Of the way to where it belongs a row goes about 1 - exp(-CURVATURE m), by m predictions times learning rate. What two
-processes have learnt of a row can be added up if it is little: one after the other they would have got as far. Of much,
-each has gone all the way by itself, and the sum would be twice too far. So the sum of their changes is scaled by how
-far they would have got one after the other, over how far they went: a rare word keeps all that any of them has learnt,
-and a frequent one is averaged. Only rows that somebody changed travel.
+Gradient descent takes a row about 1 - exp(-m) of the way to where it belongs, by m the sum of learning rate times
+curvature. What two processes have learnt of a row can be added up if it is little: one after the other they would have
+got as far. Of much, each has gone all the way by itself, and the sum would be twice too far. So the sum of their
+changes is scaled by how far they would have got one after the other, over how far they went: a rare word keeps all
+that any of them has learnt, and a frequent one is averaged. Only rows that somebody changed travel.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-CURVATURE = 0.6  # measured, with two, four and eight processes: README, "word2vec on a CPU"
+ALIKE = 0.25  # how much of a curvature's trace lies in the direction of the way. Measured: README, "word2vec on a CPU"
 
 
 class Replicas:
@@ -21,19 +21,18 @@ class Replicas:
 
     Args:
         tables: (V, D) each, equal on all processes now.
-        learnt: (V,) each: predictions times learning rate by which this process has changed a row; `join` sets it to
-            zero.
+        bent: (V,) each: learning rate times curvature of what has changed a row here; `join` sets it to zero.
     """
 
-    def __init__(self, tables: Sequence[Tensor], learnt: Sequence[Tensor]) -> None:
-        self.tables, self.learnt = [table.data for table in tables], learnt
+    def __init__(self, tables: Sequence[Tensor], bent: Sequence[Tensor]) -> None:
+        self.tables, self.bent = [table.data for table in tables], bent
         self.before = [table.clone() for table in self.tables]
 
     @torch.no_grad()
     def join(self) -> None:
         """To be called by all processes together."""
-        for table, before, learnt in zip(self.tables, self.before, self.learnt, strict=True):
-            told = torch.stack([learnt, way(learnt)])
+        for table, before, bent in zip(self.tables, self.before, self.bent, strict=True):
+            told = torch.stack([bent, way(bent)])
             dist.all_reduce(told)
             rows = told[0].nonzero().squeeze(1)
             together, summed = told[:, rows]
@@ -41,9 +40,9 @@ class Replicas:
             dist.all_reduce(change)
             before[rows] += change * (way(together) / summed)[:, None]
             table[rows] = before[rows]
-            learnt.zero_()
+            bent.zero_()
 
 
-def way(learnt: Tensor) -> Tensor:
+def way(bent: Tensor) -> Tensor:
     """The share of a row's way that it has gone."""
-    return -torch.expm1(-CURVATURE * learnt)
+    return -torch.expm1(-ALIKE * bent)

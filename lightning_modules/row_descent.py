@@ -18,14 +18,17 @@ class RowDescent(torch.optim.Optimizer):
         tables: (V, D) each, in the order in which `step`'s updates name them.
         lr: learning rate.
         cap: predictions of a row that count in one update.
-        counts: add up in `learnt`, (V,) for each table, the learning rate times the predictions that counted.
+
+    Attributes:
+        bent: (V,) for each table: the learning rate times the curvature of the predictions that counted, where updates
+            say it.
     """
 
-    def __init__(self, tables: Sequence[torch.Tensor], lr: float, cap: float, counts: bool = False) -> None:
+    def __init__(self, tables: Sequence[torch.Tensor], lr: float, cap: float) -> None:
         super().__init__([{"params": [table]} for table in tables], {"lr": lr})
         self.cap = cap
         self.totals = [torch.zeros(len(table), device=table.device) for table in tables]  # zero between updates
-        self.learnt = [torch.zeros_like(totals) for totals in self.totals] if counts else None
+        self.bent = [torch.zeros_like(totals) for totals in self.totals]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Iterable[Sequence[Change]]]) -> None:  # type: ignore[override]
@@ -41,5 +44,5 @@ class RowDescent(torch.optim.Optimizer):
                 factors = (group["lr"] * self.cap) / totals.index_select(0, change.rows).clamp_(min=self.cap)
                 table.index_add_(0, change.rows, change.values.mul_(factors[:, None]).to(table.dtype))
                 totals.index_fill_(0, change.rows, 0)
-                if self.learnt is not None:
-                    self.learnt[which].index_add_(0, change.rows, pairs * factors)
+                if change.curvature is not None:
+                    self.bent[which].index_add_(0, change.rows, change.curvature.float() * factors)

@@ -49,7 +49,7 @@ class Word2Vec(WordTable):
         finetuning: see `optim.OptimizerSpec`; of a transfer.
     """
 
-    ENCODER_VERSION = 2  # what several processes have learnt is added up
+    ENCODER_VERSION = 3  # what several processes have learnt is added up, by its curvature
     PRETRAINING_ONLY = ("outputs",)
 
     def __init__(
@@ -118,20 +118,26 @@ class Word2Vec(WordTable):
             asked = word_windows.hierarchical(hidden, batch["nodes"][batch["ways"]], batch["codes"][batch["ways"]])
         return pairs, around, asked
 
-    def changes(self, batch: dict) -> tuple[Change, Change]:
-        """Minus the gradient of `pretraining_losses`, by rows of the vectors and of the outputs."""
+    def changes(self, batch: dict, curved: bool = False) -> tuple[Change, Change]:
+        """Minus the gradient of `pretraining_losses`, by rows of the vectors and of the outputs.
+
+        `curved`: and how the loss bends, which joining replicas asks for.
+        """
         pairs, around, asked = self.asked(batch)
-        vectors, outputs = self.vectors(around), self.outputs(asked.rows)
-        if not self.is_mean:
-            inner, outer = word_windows.descent(vectors, outputs, asked)
-        else:
-            mean = word_windows.averaging(pairs)
-            inner, outer = word_windows.descent(torch.bmm(mean, vectors), outputs, asked)
-            whole = self.hparams["cbow_gradient"] == "whole"
-            inner = torch.bmm(pairs if whole else mean.mT, inner)
+        mean = word_windows.averaging(pairs) if self.is_mean else None
+        hidden, outputs = self.vectors(around), self.outputs(asked.rows)
+        if mean is not None:
+            hidden = torch.bmm(mean, hidden)
+        inner, outer = word_windows.descent(hidden, outputs, asked)
+        bends = word_windows.curvatures(hidden, outputs, asked) if curved else (None, None)
+        if mean is not None:
+            shares = pairs if self.hparams["cbow_gradient"] == "whole" else mean.mT
+            inner = torch.bmm(shares, inner)
+            if bends[0] is not None:  # a word moves its mean by an n-th
+                bends = torch.bmm(shares * mean.mT, bends[0][:, :, None]), bends[1]
         return (
-            Change(around.flatten(), inner.flatten(0, 1), pairs.sum(2).flatten()),
-            Change(asked.rows.flatten(), outer.flatten(0, 1), asked.weights.sum(1).flatten()),
+            Change.of(around, inner, pairs.sum(2), bends[0]),
+            Change.of(asked.rows, outer, asked.weights.sum(1), bends[1]),
         )
 
     # ---- training ----------------------------------------------------------------------------------------------------
@@ -146,7 +152,8 @@ class Word2Vec(WordTable):
                 self.averages.add("train", name, value, count)
             self.log_dict(self.averages.read("train"), prog_bar=True, batch_size=1)
         optimizer: Any = self.optimizers()
-        optimizer.step(lambda: (self.changes(part) for part in self.parts(batch)))
+        curved = self.replicas is not None
+        optimizer.step(lambda: (self.changes(part, curved) for part in self.parts(batch)))
         schedule: Any = self.lr_schedulers()
         schedule.step()
         return None
@@ -169,7 +176,7 @@ class Word2Vec(WordTable):
         total = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = int(self.spec.warmup * total) if self.spec.warmup < 1 else self.spec.warmup
         factor = SCHEDULES[self.spec.schedule]
-        optimizer = RowDescent(self.tables, self.spec.lr, self.hparams["cap"], counts=self.trainer.world_size > 1)
+        optimizer = RowDescent(self.tables, self.spec.lr, self.hparams["cap"])
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -178,7 +185,7 @@ class Word2Vec(WordTable):
     def on_train_start(self) -> None:
         if self.trainer.world_size > 1 and not self.automatic_optimization:
             optimizer: Any = self.optimizers(use_pl_optimizer=False)
-            self.replicas = Replicas(self.tables, optimizer.learnt)
+            self.replicas = Replicas(self.tables, optimizer.bent)
 
     def on_train_batch_end(self, outputs: Any, batch: dict, batch_idx: int) -> None:
         if self.replicas is not None and self.global_step % self.hparams["sync"] == 0:

@@ -25,7 +25,7 @@ from datamodules.tokenization import Vocabulary
 from datamodules.windows import BLOCK, SHARED, CountedWindows, Windows
 from datamodules.words import Words
 from lightning_modules.networks.word_windows import Change
-from lightning_modules.replicas import CURVATURE, Replicas
+from lightning_modules.replicas import ALIKE, Replicas
 from lightning_modules.row_descent import RowDescent
 from lightning_modules.word2vec import Word2Vec
 
@@ -161,6 +161,72 @@ def test_a_change_counts_the_predictions_of_its_rows(architecture: str, loss: st
         np.testing.assert_allclose(found, expected)
 
 
+def summed(rows: torch.Tensor, numbers: torch.Tensor | None, vocab_size: int) -> np.ndarray:
+    assert numbers is not None
+    return torch.zeros(vocab_size, dtype=torch.float64).index_add_(0, rows, numbers.detach()).numpy()
+
+
+@pytest.mark.parametrize("loss", ["negative_sampling", "hierarchical_softmax"])
+def test_curvature_bounds_the_second_derivative(loss: str) -> None:
+    """And is it where every score is 0."""
+    batch, _, vocabulary = batch_of(sentences(4), architecture="skip_gram", loss=loss)
+    for empty in (None, "vectors", "outputs"):
+        model = model_of(vocabulary.size, "skip_gram", loss)
+        if empty:
+            torch.nn.init.zeros_(getattr(model, empty).weight)
+        changes = model.changes(batch, curved=True)
+        for name, change in zip(("vectors", "outputs"), changes, strict=True):
+            table = getattr(model, name).weight
+
+            def value(rows: torch.Tensor, model: Word2Vec = model, name: str = name) -> torch.Tensor:
+                given = {f"{name}.weight": rows}
+                return torch.func.functional_call(Lossy(model, batch), {f"model.{k}": v for k, v in given.items()}, ())
+
+            second = torch.autograd.functional.hessian(value, table.detach())
+            trace = torch.einsum("vdvd->v", second).numpy()
+            bound = summed(change.rows, change.curvature, vocabulary.size)
+            assert (trace <= bound + 1e-9).all()
+            if empty:
+                np.testing.assert_allclose(trace, bound, atol=1e-9)
+            else:
+                assert trace.sum() < bound.sum()
+
+
+class Lossy(torch.nn.Module):
+    """A model's loss as what it makes of nothing."""
+
+    def __init__(self, model: Word2Vec, batch: dict) -> None:
+        super().__init__()
+        self.model, self.batch = model, batch
+
+    def forward(self) -> torch.Tensor:
+        ((value, _),) = self.model.pretraining_losses(self.batch).values()
+        return value
+
+
+@pytest.mark.parametrize("gradient", ["whole", "shared"])
+@pytest.mark.parametrize("loss", ["negative_sampling", "hierarchical_softmax"])
+def test_a_word_of_a_mean_bends_its_loss_as_far_as_it_moves_the_mean(loss: str, gradient: str) -> None:
+    batch, _, vocabulary = batch_of(sentences(), architecture="cbow", loss=loss)
+    model = model_of(vocabulary.size, "cbow", loss, cbow_gradient=gradient)
+    vectors, outputs = (t.weight.detach().numpy() for t in (model.vectors, model.outputs))
+    inner, outer = np.zeros((2, vocabulary.size))
+    for block, place, centre, beside in predictions(batch):
+        if model.is_sampled:
+            negatives = [w for w in batch["negatives"][block].tolist() if w != centre]
+            asked = [(centre, 1.0), *((word, 5 / SHARED) for word in negatives)]
+        else:
+            asked = [(n, 1.0) for n in batch["nodes"][int(batch["ways"][block, place])].tolist() if n >= 0]
+        mean = vectors[beside].mean(axis=0)
+        for row, weight in asked:
+            outer[row] += weight * (mean @ mean) / 4
+            for word in beside:
+                moved = 1 if gradient == "whole" else 1 / len(beside)
+                inner[word] += weight * (outputs[row] @ outputs[row]) / 4 * moved / len(beside)
+    for change, expected in zip(model.changes(batch, curved=True), (inner, outer), strict=True):
+        np.testing.assert_allclose(summed(change.rows, change.curvature, vocabulary.size), expected)
+
+
 def test_a_row_changes_by_what_all_its_predictions_say_up_to_the_cap() -> None:
     table = torch.nn.Parameter(torch.zeros(4, 2))
     rows, values = torch.tensor([0, 1, 1, 3]), torch.tensor([[1.0, 2], [3, 4], [5, 6], [8, 8]])
@@ -171,11 +237,10 @@ def test_a_row_changes_by_what_all_its_predictions_say_up_to_the_cap() -> None:
     torch.testing.assert_close(table.data, expected)
     optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(2)])
     torch.testing.assert_close(table.data, 3 * expected)  # nothing is left over of the counting
-    assert optimizer.learnt is None
-    counting = RowDescent([torch.nn.Parameter(torch.zeros(4, 2))], 0.5, cap=8, counts=True)
-    counting.step(lambda: [[Change(rows, values.clone(), change.pairs)] for _ in range(3)])
-    assert counting.learnt is not None
-    torch.testing.assert_close(counting.learnt[0], torch.tensor([3 * 4 * 0.5, 3 * 8 * 0.5, 0, 0]))
+    assert not optimizer.bent[0].any()
+    bends = torch.tensor([3.0, 7, 9, 0])
+    optimizer.step(lambda: [[Change(rows, values.clone(), change.pairs, bends)] for _ in range(3)])
+    torch.testing.assert_close(optimizer.bent[0], torch.tensor([3 * 3 * 0.5, 3 * (7 + 9) * 0.5 * 8 / 16, 0, 0]))
     assert optimizer.state_dict()["state"] == {}
 
 
@@ -401,7 +466,7 @@ GOALS = torch.tensor([[3.0, 1], [2, -2], [5, 4], [-1, 6], [7, 1], [9, 9]])
 def moved(row: torch.Tensor, goal: torch.Tensor, times: int, lr: float) -> torch.Tensor:
     """One prediction after the other, each drawing the row towards its goal."""
     for _ in range(times):
-        row = row + lr * CURVATURE * (goal - row)
+        row = row + lr * ALIKE * (goal - row)
     return row
 
 
@@ -409,8 +474,8 @@ def half(rank: int, folder: str) -> None:
     """One of two processes: what it trains, and what comes of both."""
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     tables = [torch.ones(len(TIMES), 2), torch.ones(3, 1)]
-    learnt = [0.025 * torch.tensor([times[rank] for times in TIMES]), torch.tensor([0.0, 0.0, rank])]
-    replicas = Replicas(tables, learnt)
+    bent = [0.025 * torch.tensor([times[rank] for times in TIMES]), torch.tensor([0.0, 0.0, rank])]
+    replicas = Replicas(tables, bent)
     for row, (goal, times) in enumerate(zip(GOALS, TIMES, strict=True)):
         tables[0][row] = moved(tables[0][row], goal, times[rank], 0.025)
     tables[1][2] += rank  # by the second alone

@@ -29,11 +29,26 @@ class Asked(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What is to be added to a table, per learning rate: rows (n,), (n, D), and each row's predictions (n,)."""
+    """What is to be added to a table, per learning rate.
+
+    Attributes:
+        rows: (n,).
+        values: (n, D).
+        pairs: (n,), each row's predictions.
+        curvature: (n,), see `curvatures`; None where nobody asks.
+    """
 
     rows: Tensor
     values: Tensor
     pairs: Tensor
+    curvature: Tensor | None = None
+
+    @classmethod
+    def of(cls, rows: Tensor, values: Tensor, pairs: Tensor, curvature: Tensor | None) -> "Change":
+        """From blocks: (B, n), (B, n, D), (B, n) and (B, n) or as many."""
+        return cls(
+            rows.flatten(), values.flatten(0, 1), pairs.flatten(), None if curvature is None else curvature.flatten()
+        )
 
 
 def band(sentences: Tensor, reach: Tensor) -> Tensor:
@@ -93,3 +108,12 @@ def descent(hidden: Tensor, outputs: Tensor, asked: Asked) -> tuple[Tensor, Tens
     scores = torch.bmm(hidden, outputs.mT)
     error = scores.sigmoid_().sub_(asked.labels).mul_(asked.weights).neg_()  # (B, H, R)
     return torch.bmm(error, outputs), torch.bmm(error.mT, hidden)
+
+
+def curvatures(hidden: Tensor, outputs: Tensor, asked: Asked) -> tuple[Tensor, Tensor]:
+    """Bounds on the trace of `loss`'s second derivative by each hidden row, (B, H), and by each output row, (B, R).
+
+    A logistic loss bends by 1/4 at most (Boehning 1992); by a row, by that times the other row's squared length.
+    """
+    far, near = hidden.square().sum(2, keepdim=True), outputs.square().sum(2, keepdim=True)
+    return torch.bmm(asked.weights, near).squeeze(2) / 4, torch.bmm(asked.weights.mT, far).squeeze(2) / 4
