@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-ALIKE = 0.25  # how much of a curvature's trace lies in the direction of the way. Measured: README, "word2vec on a CPU"
+SHARE = 0.25  # the curvature along a row's way, of the bound on its trace. Measured: README, "word2vec on a CPU"
 
 
 class Replicas:
@@ -21,28 +21,29 @@ class Replicas:
 
     Args:
         tables: (V, D) each, equal on all processes now.
-        bent: (V,) each: learning rate times curvature of what has changed a row here; `join` sets it to zero.
+        curvatures: (V,) each: learning rate times the bound on the trace of the curvature of all that has changed a row
+            here; `join` sets it to zero.
     """
 
-    def __init__(self, tables: Sequence[Tensor], bent: Sequence[Tensor]) -> None:
-        self.tables, self.bent = [table.data for table in tables], bent
+    def __init__(self, tables: Sequence[Tensor], curvatures: Sequence[Tensor]) -> None:
+        self.tables, self.curvatures = [table.data for table in tables], curvatures
         self.before = [table.clone() for table in self.tables]
 
     @torch.no_grad()
     def join(self) -> None:
         """To be called by all processes together."""
-        for table, before, bent in zip(self.tables, self.before, self.bent, strict=True):
-            told = torch.stack([bent, way(bent)])
+        for table, before, curvature in zip(self.tables, self.before, self.curvatures, strict=True):
+            told = torch.stack([curvature, way(curvature)])
             dist.all_reduce(told)
-            rows = told[0].nonzero().squeeze(1)
+            rows = told[1].nonzero().squeeze(1)
             together, summed = told[:, rows]
             change = table[rows] - before[rows]
             dist.all_reduce(change)
             before[rows] += change * (way(together) / summed)[:, None]
             table[rows] = before[rows]
-            bent.zero_()
+            curvature.zero_()
 
 
-def way(bent: Tensor) -> Tensor:
+def way(curvature: Tensor) -> Tensor:
     """The share of a row's way that it has gone."""
-    return -torch.expm1(-ALIKE * bent)
+    return -torch.expm1(-SHARE * curvature)

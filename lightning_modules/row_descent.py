@@ -20,15 +20,15 @@ class RowDescent(torch.optim.Optimizer):
         cap: predictions of a row that count in one update.
 
     Attributes:
-        bent: (V,) for each table: the learning rate times the curvature of the predictions that counted, where updates
-            say it.
+        curvatures: (V,) for each table: the learning rate times the curvature (a bound on its trace) of the predictions
+            that counted, where updates say it.
     """
 
     def __init__(self, tables: Sequence[torch.Tensor], lr: float, cap: float) -> None:
         super().__init__([{"params": [table]} for table in tables], {"lr": lr})
         self.cap = cap
         self.totals = [torch.zeros(len(table), device=table.device) for table in tables]  # zero between updates
-        self.bent = [torch.zeros_like(totals) for totals in self.totals]
+        self.curvatures = [torch.zeros_like(totals) for totals in self.totals]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Iterable[Sequence[Change]]]) -> None:  # type: ignore[override]
@@ -45,4 +45,4 @@ class RowDescent(torch.optim.Optimizer):
                 table.index_add_(0, change.rows, change.values.mul_(factors[:, None]).to(table.dtype))
                 totals.index_fill_(0, change.rows, 0)
                 if change.curvature is not None:
-                    self.bent[which].index_add_(0, change.rows, change.curvature.float() * factors)
+                    self.curvatures[which].index_add_(0, change.rows, change.curvature.float() * factors)

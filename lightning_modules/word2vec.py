@@ -129,15 +129,15 @@ class Word2Vec(WordTable):
         if mean is not None:
             hidden = torch.bmm(mean, hidden)
         inner, outer = word_windows.descent(hidden, outputs, asked)
-        bends = word_windows.curvatures(hidden, outputs, asked) if curved else (None, None)
+        bend, outer_bend = word_windows.curvatures(hidden, outputs, asked) if curved else (None, None)
         if mean is not None:
             shares = pairs if self.hparams["cbow_gradient"] == "whole" else mean.mT
             inner = torch.bmm(shares, inner)
-            if bends[0] is not None:  # a word moves its mean by an n-th
-                bends = torch.bmm(shares * mean.mT, bends[0][:, :, None]), bends[1]
+            if bend is not None:  # of a word's own moving, which moves the mean by an n-th; each place counts by itself
+                bend = torch.bmm(shares * mean.mT, bend[:, :, None]).squeeze(2)
         return (
-            Change.of(around, inner, pairs.sum(2), bends[0]),
-            Change.of(asked.rows, outer, asked.weights.sum(1), bends[1]),
+            Change.of(around, inner, pairs.sum(2), bend),
+            Change.of(asked.rows, outer, asked.weights.sum(1), outer_bend),
         )
 
     # ---- training ----------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Word2Vec(WordTable):
     def on_train_start(self) -> None:
         if self.trainer.world_size > 1 and not self.automatic_optimization:
             optimizer: Any = self.optimizers(use_pl_optimizer=False)
-            self.replicas = Replicas(self.tables, optimizer.bent)
+            self.replicas = Replicas(self.tables, optimizer.curvatures)
 
     def on_train_batch_end(self, outputs: Any, batch: dict, batch_idx: int) -> None:
         if self.replicas is not None and self.global_step % self.hparams["sync"] == 0:

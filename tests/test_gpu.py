@@ -87,10 +87,13 @@ def test_an_update_of_word2vec_is_the_one_that_a_cpu_makes(loss: str) -> None:
     model = Word2Vec({"lr": 0.1}, {"lr": 0.1}, vocabulary.size, 20, loss=loss)
     torch.nn.init.normal_(model.outputs.weight, std=0.1)
     first, there = copy.deepcopy(model.state_dict()), copy.deepcopy(model).to(DEVICE)
+    curvatures = []
     for one in (model, there):
         told = {name: v.to(one.device) if isinstance(v, torch.Tensor) else v for name, v in made.items()}
         optimizer = RowDescent([one.vectors.weight, one.outputs.weight], 0.1, 64)
-        optimizer.step(lambda one=one, told=told: (one.changes(part) for part in one.parts(told)))
+        optimizer.step(lambda one=one, told=told: (one.changes(part, curved=True) for part in one.parts(told)))
+        curvatures.append([curvature.cpu() for curvature in optimizer.curvatures])
+    torch.testing.assert_close(*curvatures, atol=1e-4, rtol=1e-4)
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(there.state_dict()[name].cpu(), weight, atol=1e-4, rtol=1e-4)
         assert (weight - first[name]).abs().max() > 0.01

@@ -35,7 +35,7 @@ class Change(NamedTuple):
         rows: (n,).
         values: (n, D).
         pairs: (n,), each row's predictions.
-        curvature: (n,), see `curvatures`; None where nobody asks.
+        curvature: (n,), a bound on its trace, see `curvatures`; None where nobody asks.
     """
 
     rows: Tensor
@@ -45,7 +45,7 @@ class Change(NamedTuple):
 
     @classmethod
     def of(cls, rows: Tensor, values: Tensor, pairs: Tensor, curvature: Tensor | None) -> "Change":
-        """From blocks: (B, n), (B, n, D), (B, n) and (B, n) or as many."""
+        """From blocks: (B, n), (B, n, D), (B, n) and (B, n)."""
         return cls(
             rows.flatten(), values.flatten(0, 1), pairs.flatten(), None if curvature is None else curvature.flatten()
         )
@@ -115,5 +115,5 @@ def curvatures(hidden: Tensor, outputs: Tensor, asked: Asked) -> tuple[Tensor, T
 
     A logistic loss bends by 1/4 at most (Boehning 1992); by a row, by that times the other row's squared length.
     """
-    far, near = hidden.square().sum(2, keepdim=True), outputs.square().sum(2, keepdim=True)
-    return torch.bmm(asked.weights, near).squeeze(2) / 4, torch.bmm(asked.weights.mT, far).squeeze(2) / 4
+    far, near = (torch.linalg.vector_norm(rows, dim=2, keepdim=True).square() / 4 for rows in (hidden, outputs))
+    return torch.bmm(asked.weights, near).squeeze(2), torch.bmm(far.mT, asked.weights).squeeze(1)
