@@ -35,7 +35,7 @@ class Change(NamedTuple):
         rows: (n,).
         values: (n, D).
         pairs: (n,), each row's predictions.
-        curvature: (n,), a bound on its trace, see `curvatures`; None where nobody asks.
+        curvature: (n,), how each row's loss bends, at most: see `curvatures`; None where nobody asks.
     """
 
     rows: Tensor
