@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from datamodules.task import fingerprint
 from sweeps.encoders import WHOLE, find_encoder, place_of, planned_facts, pretraining_of
 from sweeps.environment import gpus_needed
-from sweeps.job import Job
+from sweeps.job import ENCODER, Job
 from sweeps.pretraining import command_line
 from sweeps.settings import quoted, without
 from sweeps.tuning_space import Space, reported
@@ -101,7 +101,8 @@ def jobs_ahead(configurations: Sequence[DictConfig], settings: Sequence[str], gp
             place, trainer = place_of(mark, folder, cfg.keep_fractions), cfg.pretrain.trainer
             words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
             devices = gpus_needed(trainer.devices, gpus, 1, "pretrain.trainer.devices")
-            jobs[own] = Job(f"encoder {mark}", words, place, devices, claim=folder / f"{mark}.lease")
+            claim = folder / f"{mark}.lease"
+            jobs[own] = Job(f"encoder {mark}", words, place, devices, claim=claim, kind=ENCODER)
     return jobs
 
 
@@ -112,9 +113,9 @@ def after(job: Job, settings: str, ahead: Mapping[str, Job]) -> Job:
 
 
 def by_turns(first: Sequence[Job], jobs: Sequence[Job]) -> list[Job]:
-    """Each encoder just before the first point that starts from it: what fits into a budget are points."""
+    """Points whose encoder is there, then each encoder before the first that starts from it: what fits are points."""
     encoders, queue = {job.directory: job for job in first}, []
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: job.needs in encoders):
         if job.needs in encoders:
             queue.append(encoders.pop(job.needs))
         queue.append(job)

@@ -163,7 +163,7 @@ def checked(overrides: Sequence[str], files: Sequence[Path]) -> Sequence[str]:
     """The overrides, less the launcher's own, if a point of each sweep composes with them as it does without."""
     if not overrides:
         return ()
-    from sweeps.launch import Told, composing, point
+    from sweeps.plan import Told, composing, point
 
     def fault(one: Sweep) -> HydraException | None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.files import read_record
-from sweeps.job import Job
+from sweeps.job import ENCODER, POINT, Job
 
 MB = 1e6
 
@@ -46,23 +46,47 @@ def taken(directory: Path) -> Cost:
     return Cost(float(read_record(directory)["cost"]["seconds"]), size)
 
 
+def mean(costs: Sequence[Cost]) -> Cost:
+    """Of one or more."""
+    return Cost(sum(one.seconds for one in costs) / len(costs), sum(one.size for one in costs) / len(costs))
+
+
+def costs(points: Sequence[Job], scale: str | None) -> tuple[Cost | None, Cost | None]:
+    """Of an encoder and of a point: by the points that are done and what they say of their pre-trainings, else a guess.
+
+    None: not known.
+    """
+    encoder, point = GUESSES.get(scale or "", (None, None))
+    done = [job.directory for job in points if job.finished]
+    if not done:
+        return encoder, point
+    took = [record["pretraining"]["seconds"] for record in map(read_record, done) if "pretraining" in record]
+    if took:
+        encoder = Cost(sum(took) / len(took), encoder.size if encoder else 0.0)
+    return encoder, mean([*map(taken, done)])
+
+
+def expected_seconds(points: Sequence[Job], scale: str | None) -> dict[str, float]:
+    """Of the kinds of jobs of which something is known."""
+    known = zip((ENCODER, POINT), costs(points, scale), strict=True)
+    return {kind: cost.seconds for kind, cost in known if cost is not None}
+
+
 def estimate(points: Sequence[Job], encoders: int, scale: str | None, tried: tuple[int, int] = (0, 0)) -> str:
     """A line on what is left of a sweep; empty if nothing is, or nothing is known.
 
     Args:
-        encoders: different pre-trainings of all points.
+        encoders: pre-trainings that are still to be made.
         scale: of the points.
         tried: encoders and runs of the trials by which the points choose; a guess counts a trial as a point.
     """
-    done = [taken(job.directory) for job in points if job.finished]
-    left = len(points) - len(done)
-    if not left:
+    left = sum(not job.finished for job in points)
+    encoder, point = costs(points, scale)
+    if not left or point is None:
         return ""
-    if done:
-        mean = Cost(sum(one.seconds for one in done) / len(done), sum(one.size for one in done) / len(done))
-        return f"left, by those that are done: {mean * left}; starts and evaluations come on top"
-    if scale not in GUESSES:
-        return ""
-    encoder, point = GUESSES[scale]
+    if left < len(points):
+        told = point * left + encoder * encoders if encoder else point * left
+        return f"left, by those that are done: {told}; starts and evaluations come on top"
+    assert encoder is not None
     told = encoder * (encoders + tried[0]) + point * (left + tried[1])
     return f"a guess at scale={scale}: {told}" + (f"; {tried[1]} of the runs are trials" if tried[1] else "")

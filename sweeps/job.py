@@ -9,6 +9,9 @@ from sweeps.files import has_finished
 ELSEWHERE = -1000  # the status of a job that another process has claimed
 
 
+ENCODER, POINT = "encoder", "point"  # kinds of jobs, each of which take about as long
+
+
 @dataclass(frozen=True)
 class Job:
     """One process to be.
@@ -22,6 +25,7 @@ class Job:
         environment: variables of its own.
         claim: a file that says whose the job is, where several processes on several machines may take it.
         needs: the directory of a job that makes what it starts from: it begins after that one, and not if that failed.
+        kind: jobs of one kind take about as long.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Job:
     environment: Mapping[str, str] | None = None
     claim: Path | None = None
     needs: Path | None = None
+    kind: str = ""
 
     @property
     def finished(self) -> bool:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,13 @@ class Running:
 
 
 def run_jobs(
-    jobs: Sequence[Job], at_once: int, logs: Path, group: str, gpus: Sequence[str] = (), until: float | None = None
+    jobs: Sequence[Job],
+    at_once: int,
+    logs: Path,
+    group: str,
+    gpus: Sequence[str] = (),
+    until: float | None = None,
+    expected: Mapping[str, float] | None = None,
 ) -> list[Outcome]:
     """Run every job, at most `at_once` at a time, each with GPUs of its own; one that fails stops no other.
 
@@ -52,8 +58,8 @@ def run_jobs(
         group: W&B's group of their runs.
         gpus: what there is to give to them.
         until: on the monotonic clock; a job that would, as long as the longest of its kind so far, end later is not
-            begun, nor what needs it; a shorter one behind it may be. Those that need another and those that need none
-            are two kinds.
+            begun, nor what needs it; a shorter one behind it may be.
+        expected: seconds of a job of each kind, for as long as none of it has run.
 
     Returns:
         The outcomes, in the order of `jobs`; of a job that was not begun, none.
@@ -62,6 +68,7 @@ def run_jobs(
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as told, Board(len(jobs)) as board:
         pool = Pool(board, at_once, logs, Path(told), group, list(gpus))
+        pool.expected = expected or {}
         with advising(AGAIN), stopping(pool.running):
             pool.work(jobs, until)
     return [pool.outcomes[number] for number in sorted(pool.outcomes)]
@@ -76,7 +83,8 @@ class Pool:
         self.outcomes: dict[int, Outcome] = {}
         self.failed: dict[Path, Outcome] = {}  # by the jobs' directories
         self.leases: dict[int, Lease] = {}
-        self.longest: dict[bool, float] = {}  # seconds of a job, of those that need another and of those that need none
+        self.longest: dict[str, float] = {}  # seconds of a job of each kind
+        self.expected: Mapping[str, float] = {}  # the same, before one has run
 
     def work(self, jobs: Sequence[Job], until: float | None = None) -> None:
         """Begin one after the other, and see how they end; what others hold is asked for again after the rest."""
@@ -112,8 +120,8 @@ class Pool:
         if job.finished:
             return -math.inf
         of_any = max(self.longest.values(), default=0.0)
-        kinds = [job.needs is None] + [False] * any(one.needs == job.directory for one in waiting)
-        return time.monotonic() + sum(self.longest.get(kind, of_any) for kind in kinds)
+        kinds = [job.kind, *[one.kind for one in waiting if one.needs == job.directory][:1]]
+        return time.monotonic() + sum(self.longest.get(kind, self.expected.get(kind, of_any)) for kind in kinds)
 
     def has_room(self, job: Job) -> bool:
         """Whether a process and a job's GPUs are free; what has finished takes none."""
@@ -162,8 +170,7 @@ class Pool:
             self.free += one.gpus
             one.held.close()
             seconds = time.monotonic() - one.since
-            kind = one.job.needs is None
-            self.longest[kind] = max(self.longest.get(kind, 0.0), seconds)
+            self.longest[one.job.kind] = max(self.longest.get(one.job.kind, 0.0), seconds)
             self.end(number, Outcome(one.job, status, seconds, one.log), str(one.log) if status else "")
 
 

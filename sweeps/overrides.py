@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
-from datamodules.task import Refused
-from sweeps.sweep_file import Sweep, choices
+from sweeps.hydra_words import key_of, meaning
+from sweeps.sweep_file import Sweep
+from sweeps.sweep_parameters import choices
 
 
 def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
@@ -34,35 +32,20 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
     def told(words: Sequence[Any]) -> list[str]:
         return [*(said.get(key_of(str(word)), str(word)) for word in words), *more]
 
+    def said_anew(place: tuple[str, ...]) -> bool:
+        """Whether what stands in this place of the file is not from there any more."""
+        if len(place) < 2 or place[0] not in ("parameters", "command"):
+            return False
+        return key_of(place[1] if place[0] == "parameters" else str(sweep.raw["command"][int(place[1])])) in said
+
     raw = {**sweep.raw, "parameters": parameters, "command": told(sweep.raw["command"])}
-    return replace(sweep, parameters=parameters, command=tuple(told(sweep.command)), raw=raw)
-
-
-def key_of(word: str) -> str:
-    """What an override is about, whether it is said to be new ("+key=value") or not."""
-    return word.partition("=")[0].lstrip("+")
-
-
-def check_one(override: str) -> None:
-    """Raises Refused for several values: an override holds for all points, and which there are is said in the file."""
-    try:
-        is_several = OverridesParser.create().parse_override(override).is_sweep_override()
-    except HydraException as error:
-        raise Refused(f"{override!r} cannot be read: it may be <key>=<value> ({error}).") from error
-    if is_several:
-        key = override.partition("=")[0]
-        raise Refused(f"{override} is not possible: it may be one value; without {key}= there are all of the file's.")
+    own = {place: line for place, line in sweep.lines.items() if not said_anew(place)}
+    return replace(sweep, parameters=parameters, command=tuple(told(sweep.command)), raw=raw, lines=own)
 
 
 def value_of(override: str, parameter: Mapping[str, Any]) -> Any:
     """As a sweep's file has it: one of the parameter's values as it stands there, a number, or words as they are."""
-    value = read(override)
+    value = meaning(override)
     known = choices(parameter) if "min" not in parameter else ()
-    same = [one for one in known if (other := read(f"x={one}")) == value and type(other) is type(value)]
+    same = [one for one in known if (other := meaning(f"x={one}")) == value and type(other) is type(value)]
     return same[0] if same else value if isinstance(value, bool | int | float) else override.partition("=")[2]
-
-
-def read(override: str) -> Any:
-    """What Hydra takes it for; the words themselves if it is several."""
-    found = OverridesParser.create().parse_override(override)
-    return override.partition("=")[2] if found.is_sweep_override() else found.value()

@@ -36,6 +36,7 @@ STDOUT = 1
 RESUME = "the same command with resume=true goes on from its last checkpoint, or anew where there is none yet"
 AGAIN = "the same command again goes on with what is left"
 LIGHTNING = "; other arguments of Lightning's Trainer are added: +trainer.<name>=<value>"
+NO_NAME = "Config group override must be a string"  # Hydra's, which does not say of which group
 # Faults of a place, not of the program.
 PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
 
@@ -145,6 +146,10 @@ def wrong_key(error: Exception) -> str | None:
         return unknown(str(cause.full_key), cause.parent_node)
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} cannot be read: it may be <key>=<value> ({first_line(error.message)})."
+    if isinstance(error, ValueError) and str(error).startswith(NO_NAME):
+        return (
+            "a group's choice is a number, true, false or null: of model=, data=, scale= it may be a file's name there."
+        )
     root = first_cause(error)
     if isinstance(error, InterpolationResolutionError) and not isinstance(root, OmegaConfBaseException):
         return str(root) if isinstance(root, Refused) else None  # a fault inside a resolver is the program's own

@@ -15,16 +15,17 @@ from typing import Any
 import yaml
 
 from datamodules.task import Refused
+from sweeps.hydra_words import check_one
+from sweeps.sweep_parameters import ParameterCheck, choices, drawn, how_many
 
 KEYS = ("program", "method", "name", "description", "project", "entity", "metric", "parameters", "command", "run_cap")
 KEYS += ("early_terminate",)
 METHODS = ("grid", "random", "bayes")
+HYPERBAND = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 OVERRIDES = "${args_no_hyphens}"  # stands for a point's "key=value" words
 PROGRAM, ITSELF = "${program}", ("${env}", "${interpreter}")
-RANGES = ("uniform", "int_uniform", "log_uniform_values")
-PARAMETER = ("value", "values", "distribution", "min", "max")
-SPECIAL = set(",={}()[]:'\"\\ ")  # in a word of text these mean something to Hydra
 Point = dict[str, Any]
+Lines = Mapping[tuple[str, ...], int]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Sweep:
         command: the words behind run.py; one of them is OVERRIDES.
         run_cap: points at most; None: all.
         goal: `minimize` or `maximize`, of `metric`.
+        lines: where in the file each key stands; of lists, their numbers.
     """
 
     path: Path
@@ -47,12 +49,13 @@ class Sweep:
     metric: str = ""
     goal: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
 
     def points(self, seed: int = 0) -> list[Point]:
         """What is run, in the server's order: names sorted, the last one fastest.
 
         Args:
-            seed: of a random sweep.
+            seed: of a random sweep, which has each point once.
 
         Raises:
             Refused: of `bayes`, which needs W&B's server, and of a random sweep without an end.
@@ -67,31 +70,16 @@ class Sweep:
             raise Refused(
                 f"{self.path}: method: random has no end without run_cap: it may be a whole number from 1 up."
             )
-        random = Random(seed)
-        return [{name: drawn(random, self.parameters[name]) for name in names} for _ in range(self.run_cap)]
+        random, found = Random(seed), dict[str, Point]()
+        while len(found) < min(self.run_cap, math.prod(map(how_many, self.parameters.values()))):
+            point = {name: drawn(random, self.parameters[name]) for name in names}
+            found.setdefault(repr(point), point)
+        return list(found.values())
 
     def words(self, point: Point) -> tuple[str, ...]:
         """What stands behind run.py for a point, to the letter what `wandb agent` would write."""
         told = [f"{name}={value}" for name, value in point.items()]
         return tuple(itertools.chain.from_iterable(told if word == OVERRIDES else [word] for word in self.command))
-
-
-def choices(parameter: Mapping[str, Any]) -> list[Any]:
-    return parameter["values"] if "values" in parameter else [parameter["value"]]
-
-
-def drawn(random: Random, parameter: Mapping[str, Any]) -> Any:
-    """One value of a random sweep."""
-    if "min" not in parameter:
-        return random.choice(choices(parameter))
-    low, high = parameter["min"], parameter["max"]
-    match parameter["distribution"]:
-        case "int_uniform":
-            return random.randint(low, high)
-        case "log_uniform_values":
-            return math.exp(random.uniform(math.log(low), math.log(high)))
-        case _:
-            return random.uniform(low, high)
 
 
 def read(path: str | Path) -> Sweep:
@@ -108,16 +96,24 @@ def read(path: str | Path) -> Sweep:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{path} is not yaml: {' '.join(str(error).split())}") from error
-    return Reader(path, dict(places(root)) if root is not None else {}).sweep(raw)
+    lines: dict[tuple[str, ...], int] = {}
+    for name, line in places(root) if root is not None else ():
+        if name in lines:
+            raise Refused(f"{path}, line {line}: {name[-1]} stands in line {lines[name]} already: it may stand once.")
+        lines[name] = line
+    return Reader(path, lines).sweep(raw)
 
 
 def places(node: yaml.Node, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Keys of nested mappings -> the line in which each stands."""
+    """Keys of nested mappings, and numbers in lists -> the line in which each stands."""
+    inner: list[tuple[str, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = (*before, str(key.value))
-            yield name, key.start_mark.line + 1
-            yield from places(value, name)
+        inner = [(str(key.value), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = [(str(number), one, one) for number, one in enumerate(node.value)]
+    for name, place, value in inner:
+        yield (*before, name), place.start_mark.line + 1
+        yield from places(value, (*before, name))
 
 
 class Reader:
@@ -127,7 +123,7 @@ class Reader:
         lines: where each key stands.
     """
 
-    def __init__(self, path: Path, lines: Mapping[tuple[str, ...], int]) -> None:
+    def __init__(self, path: Path, lines: Lines) -> None:
         self.path, self.lines = path, lines
 
     def refused(self, key: tuple[str, ...], reason: str) -> Refused:
@@ -143,21 +139,22 @@ class Reader:
         for key in raw:
             if key not in KEYS:
                 raise self.refused((str(key),), f"{key} is no key of a sweep: it may be {', '.join(KEYS)}.")
-        method, metric = raw.get("method"), raw.get("metric") or {}
+        method, metric, cap = raw.get("method"), raw.get("metric") or {}, raw.get("run_cap")
         if method not in METHODS:
             raise self.refused(("method",), f"method: {method} is not possible: it may be {', '.join(METHODS)}.")
-        cap = raw.get("run_cap")
         if cap is not None and (type(cap) is not int or cap < 1):
             raise self.refused(("run_cap",), f"run_cap: {cap} is not possible: it may be a whole number from 1 up.")
         if metric and (set(metric) != {"name", "goal"} or metric["goal"] not in ("minimize", "maximize")):
             raise self.refused(("metric",), "metric needs a name, and a goal, which may be minimize or maximize.")
+        self.check_early_end(raw.get("early_terminate"))
         parameters = raw.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
             raise self.refused(
                 ("parameters",), "parameters names what differs: it may be <Hydra's key>: {values: [...]}."
             )
+        check = ParameterCheck(method, self.refused)
         for name, told in parameters.items():
-            self.check_parameter(str(name), told, method)
+            check.check(name, told)
         return Sweep(
             path=self.path,
             name=str(raw.get("name") or self.path.stem),
@@ -168,7 +165,20 @@ class Reader:
             metric=metric.get("name", ""),
             goal=metric.get("goal", ""),
             raw=raw,
+            lines=self.lines,
         )
+
+    def check_early_end(self, told: Any) -> None:
+        """early_terminate, which W&B's server heeds and nobody here."""
+        if told is None:
+            return
+        if not isinstance(told, dict) or told.get("type") != "hyperband" or not {*told} <= {*HYPERBAND}:
+            raise self.refused(
+                ("early_terminate",),
+                f"early_terminate: {told} is not possible: its type may be hyperband, its keys {', '.join(HYPERBAND)}.",
+            )
+        if ("min_iter" in told) == ("max_iter" in told):
+            raise self.refused(("early_terminate",), "early_terminate needs either min_iter, or max_iter with s.")
 
     def command(self, raw: Mapping[str, Any]) -> tuple[str, ...]:
         """The words behind run.py."""
@@ -184,65 +194,17 @@ class Reader:
         at = words.index(PROGRAM)
         if tuple(words[:at]) not in (ITSELF, ITSELF[1:], ("python",), ("${env}", "python")):
             raise self.refused(("command",), f"command begins with {words[:at]}: it may be {', '.join(ITSELF)}.")
-        for word in words[at + 1 :]:
-            if word != OVERRIDES and "=" not in word:
-                raise self.refused(("command",), f"command has the word {word!r}: it may be <key>=<value>.")
+        for number, word in enumerate(words[at + 1 :], at + 1):
+            self.check_word(word, ("command", str(number)))
         return tuple(words[at + 1 :])
 
-    def check_parameter(self, name: str, told: Any, method: str) -> None:
-        """One key and its values."""
-        key = ("parameters", name)
-        if not isinstance(told, dict) or "parameters" in told:
-            raise self.refused(
-                key, f"{name} is nested or has no values: it may be a flat name, {name}.<key>: {{values: [...]}}."
-            )
-        for word in told:
-            if word not in PARAMETER:
-                raise self.refused(key, f"{name} has {word}: it may have {', '.join(PARAMETER)}.")
-        if "min" in told or "max" in told:
-            self.check_range(name, told, method)
+    def check_word(self, word: str, key: tuple[str, ...]) -> None:
+        """A word of the command."""
+        if word == OVERRIDES:
             return
-        if ("value" in told) == ("values" in told) or ("values" in told and not isinstance(told["values"], list)):
-            raise self.refused(key, f"{name} needs a value, or a list of values.")
-        if not choices(told):
-            raise self.refused(key, f"{name} has no values: there may be one or more.")
-        for value in choices(told):
-            self.check_value(name, value)
-
-    def check_range(self, name: str, told: Mapping[str, Any], method: str) -> None:
-        """Numbers from min to max."""
-        key, low, high = ("parameters", name), told.get("min"), told.get("max")
-        if method == "grid":
-            raise self.refused(key, f"{name} is a range, which a grid has none of: it may have values.")
-        if {type(low), type(high)} not in ({int}, {float}) or not (low or 0) < (high or 0):
-            raise self.refused(
-                key, f"{name}: min and max are {low}, {high}: they may be two numbers of one kind, min the smaller."
-            )
-        if (kind := told.get("distribution")) not in RANGES:
-            raise self.refused(key, f"{name}: distribution may be {', '.join(RANGES)}.")
-        if kind == "int_uniform" and type(low) is not int:
-            raise self.refused(key, f"{name}: min and max are {low}, {high}: of int_uniform they may be whole numbers.")
-        if kind == "log_uniform_values" and (low or 0) <= 0:
-            raise self.refused(key, f"{name}: min is {low}: of log_uniform_values it may be above 0.")
-
-    def check_value(self, name: str, value: Any) -> None:
-        """What Hydra would not read as it is meant."""
-        key = ("parameters", name)
-        if value is None:
-            raise self.refused(key, f'{name}: null reaches Hydra as the word None: it may be "null", in quotes.')
-        if isinstance(value, dict):
-            raise self.refused(key, f"{name}: {value} cannot be told to Hydra: it may be flat names, {name}.<key>.")
-        if isinstance(value, list):
-            for one in value:
-                self.check_value(name, one)
-            return
-        if isinstance(value, str) and SPECIAL & set(value) and not is_list(value):
-            raise self.refused(
-                key,
-                f"{name}: {value!r} means something else to Hydra: it may have none of {' '.join(sorted(SPECIAL))}.",
-            )
-
-
-def is_list(text: str) -> bool:
-    """Whether a text is one of Hydra's lists of plain words, "[input,output]"."""
-    return text[:1] == "[" and text[-1:] == "]" and not (SPECIAL - set(", ")) & set(text[1:-1])
+        if "=" not in word:
+            raise self.refused(key, f"command has the word {word!r}: it may be <key>=<value>.")
+        try:
+            check_one(word)
+        except Refused as refusal:
+            raise self.refused(key, str(refusal)) from refusal

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from sweeps.commands import COMMANDS, commands_of
-from sweeps.overrides import key_of
+from sweeps.hydra_words import key_of
 from sweeps.runs import DEVICES, ELSEWHERE, WORKPLACE
 from sweeps.sweep_file import OVERRIDES, Sweep
 

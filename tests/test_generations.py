@@ -10,8 +10,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from sweeps.ahead import alone, different, settings_of, tried_first
-from sweeps.launch import composing, point
-from sweeps.sweep_file import choices, read
+from sweeps.plan import composing, point
+from sweeps.sweep_file import read
+from sweeps.sweep_parameters import choices
 from sweeps.tuning_space import Space
 from tests.conftest import ROOT
 

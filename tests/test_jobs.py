@@ -482,27 +482,30 @@ def test_while_a_job_waits_for_what_it_needs_others_begin(tmp_path: Path) -> Non
 
 
 def test_a_long_pre_training_does_not_keep_short_points_out_of_a_budget(tmp_path: Path) -> None:
-    encoder = job(tmp_path, "encoder")
-    point = replace(job(tmp_path, "point"), needs=encoder.directory)
+    encoder = replace(job(tmp_path, "encoder"), kind="encoder")
+    point = replace(job(tmp_path, "point"), needs=encoder.directory, kind="point")
     with Board(2) as board:
         pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
-        pool.longest = {True: 100.0}  # of what needs nothing
+        pool.longest = {"encoder": 100.0}
         of_any = pool.would_end(point) - time.monotonic()
-        pool.longest[False] = 1.0
+        pool.expected = {"encoder": 7.0, "point": 2.0}  # of encoders more is known
+        as_expected = pool.would_end(encoder, [point]) - time.monotonic()
+        pool.longest["point"] = 1.0
         ends = [pool.would_end(one) - time.monotonic() for one in (encoder, point)]
         with_its_point = pool.would_end(encoder, [point, point]) - time.monotonic()
     assert of_any == pytest.approx(100, abs=1)
+    assert as_expected == pytest.approx(102, abs=0.9)
     assert ends == pytest.approx([100, 1], abs=1)
-    assert with_its_point == pytest.approx(101, abs=1)
+    assert with_its_point == pytest.approx(101, abs=0.9)
 
 
 def test_what_does_not_fit_into_a_budget_keeps_out_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
-    encoder, made = job(tmp_path, "encoder"), job(tmp_path, "made")
-    todo = [encoder, *(replace(job(tmp_path, name), needs=encoder.directory) for name in "ab")]
-    todo.append(replace(job(tmp_path, "c"), needs=made.directory))
+    encoder, made = replace(job(tmp_path, "encoder"), kind="encoder"), job(tmp_path, "made")
+    todo = [encoder, *(replace(job(tmp_path, name), needs=encoder.directory, kind="point") for name in "ab")]
+    todo.append(replace(job(tmp_path, "c"), needs=made.directory, kind="point"))
     with Board(4) as board:
         pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
-        pool.longest = {True: 100.0, False: 1.0}
+        pool.longest = {"encoder": 100.0, "point": 1.0}
         pool.work(todo, until=time.monotonic() + 30)
     assert [outcome.job.name for outcome in pool.outcomes.values()] == ["c"]
     assert not any((tmp_path / name).exists() for name in ("encoder", "a", "b"))

@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from datamodules.task import Refused
 from sweeps import dashboard
 from sweeps.found import of_points
-from sweeps.launch import Told
 from sweeps.overrides import value_of, with_overrides
+from sweeps.plan import Told
 from sweeps.sweep_file import Sweep, read
 from sweeps.wanted import Family, Folder, Wanted, deciding
 from tests.conftest import ROOT, compose

@@ -102,6 +102,29 @@ def test_a_random_sweep_draws_the_same_again_and_stays_in_its_ranges(tmp_path: P
     assert {point["model.nsp"] for point in points} == {True, False}
 
 
+def test_a_random_sweep_has_each_point_once(tmp_path: Path) -> None:
+    """Two draws of one point would be one experiment."""
+    few: dict[str, Any] = {"seed": {"min": 0, "max": 3}, "model.nsp": {"values": [True, False]}}
+    assert len(sweep_of(tmp_path, method="random", parameters=few, run_cap=6).points()) == 6
+    points = sweep_of(tmp_path, method="random", parameters=few, run_cap=100).points()
+    assert sorted(map(str, points)) == sorted(str({"model.nsp": n, "seed": s}) for s in range(4) for n in (True, False))
+    free = sweep_of(
+        tmp_path, method="random", parameters={"model.dropout": {"min": 0.0, "max": 0.5}}, run_cap=9
+    ).points()
+    assert len({point["model.dropout"] for point in free}) == 9
+
+
+def test_what_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    text = path.read_text().splitlines()
+    for key in ("  seed:", "method:"):
+        first = next(number for number, line in enumerate(text) if line.startswith(key))
+        again = text[first : first + (5 if key == "  seed:" else 1)]
+        path.write_text("\n".join([*text[: first + len(again)], *again, *text[first + len(again) :]]))
+        with pytest.raises(Refused, match=f"line {first + len(again) + 1}: .* stands in line {first + 1} already"):
+            read(path)
+
+
 REFUSED: list[tuple[dict[str, Any], Sequence[str]]] = [
     ({"colour": 1}, ["line 2", "colour", "parameters"]),
     ({"method": "grit"}, ["grit", "grid, random, bayes"]),
@@ -131,6 +154,17 @@ REFUSED: list[tuple[dict[str, Any], Sequence[str]]] = [
     ({"parameters": {"seed": {"values": ["1,2"]}}}, ["'1,2'", "Hydra"]),
     ({"parameters": {"x": {"values": ["a=b"]}}}, ["'a=b'", "Hydra"]),
     ({"parameters": {"x": {"value": {"lr": 1}}}}, ["flat names, x.<key>"]),
+    ({"parameters": {"x": {"values": [1, "None"]}}}, ["x: None", '"null", in quotes']),
+    ({"parameters": {3: {"value": 1}}}, ["3 is no key"]),
+    ({"parameters": {"x": {"values": [1, 2], "distribution": "beta"}}}, ["may be categorical"]),
+    ({"parameters": {"x": {"value": 1, "distribution": "uniform"}}}, ["may be constant"]),
+    ({"method": "random", "parameters": {"x": {"min": 0, "max": 3, "values": [1]}}}, ["one of them"]),
+    ({"command": [*COMMAND, "seed=1,2"]}, ["seed=1,2", "one value"]),
+    ({"command": [*COMMAND, "seed=range(3)"]}, ["seed=range(3)", "one value"]),
+    ({"command": [*COMMAND, "data.train_examples=None"]}, ["data.train_examples=null"]),
+    ({"early_terminate": "hyperband"}, ["early_terminate: hyperband", "min_iter"]),
+    ({"early_terminate": {"type": "hyperbnd", "min_iter": 1}}, ["hyperbnd"]),
+    ({"early_terminate": {"type": "hyperband"}}, ["min_iter, or max_iter"]),
 ]
 
 

@@ -1,5 +1,6 @@
 """Every sweep of sweeps/: what it says of itself, its points at every scale, and the commands that W&B would start."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,10 +16,12 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from datamodules.task import Refused, fingerprint
 from sweeps.ahead import after, alone, by_turns, different, jobs_ahead, settings_of
 from sweeps.encoders import planned_facts, pretraining_of
-from sweeps.estimate import GUESSES, Cost, estimate
+from sweeps.estimate import GUESSES, Cost, estimate, expected_seconds
 from sweeps.job import Job
-from sweeps.launch import Plan, Told, composing, divided, launch, main, point
-from sweeps.sweep_file import Sweep, choices, read
+from sweeps.launch import launch, main
+from sweeps.plan import Plan, Told, composing, divided, point
+from sweeps.sweep_file import Sweep, read
+from sweeps.sweep_parameters import choices
 from tests.commands import command, summary
 from tests.conftest import ROOT
 
@@ -224,7 +227,38 @@ def test_within_a_budget_each_encoder_comes_just_before_its_points(tmp_path: Pat
     points = [Job(f"p{n}", (), tmp_path / f"p{n}", needs=tmp_path / f"e{n % 2}") for n in range(4)]
     free = Job("free", (), tmp_path / "free")
     queue = by_turns(encoders, [*points, free])
-    assert [job.name for job in queue] == ["e0", "p0", "e1", "p1", "p2", "p3", "free"]
+    assert [job.name for job in queue] == ["free", "e0", "p0", "e1", "p1", "p2", "p3"]
+
+
+def test_what_cannot_fit_into_a_budget_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything of its kind has run, by a guess for its scale: an encoder of 32 hours is none for one hour."""
+    monkeypatch.chdir(tmp_path)
+    Path("program.py").write_text("raise SystemExit(1)")
+    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    small = replace(SWEEPS["elmo_placement"], parameters={"pretrain.seed": {"values": [0]}})
+    told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=40s"]
+    assert launch(small, Told.of(told), tmp_path / "x") == 0
+    assert "1 points did not fit into the budget (expected: encoder 35 s, point 20 s)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("opened")
+def test_the_encoders_that_are_still_to_be_made_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu"]
+    plan = Plan.of(replace(SWEEPS["elmo_placement"], path=Path("s.yaml")), Told.of(told))
+    assert plan.count_ahead() == 5
+    assert {one.environment["WANDB_PROJECT"] for one in plan.ahead().values() if one.environment} == {"side-by-side"}
+    made = next(iter(plan.ahead().values())).directory.name
+    (tmp_path / f"encoders/{made}/encoder").mkdir(parents=True)
+    (tmp_path / f"encoders/{made}/encoder/encoder.yaml").write_text(f"fingerprint: {made}\n")
+    assert plan.count_ahead() == 4
+    for job, own in zip(plan.jobs, plan.settings, strict=True):
+        if own == plan.settings[-1]:
+            finished(job.directory, 1, 1)
+    assert plan.count_ahead() == 3
+    assert "3 encoders" in "\n".join(plan.lines())
 
 
 @pytest.mark.usefixtures("opened")
@@ -260,8 +294,18 @@ def test_an_estimate_is_a_guess_until_something_was_run(tmp_path: Path) -> None:
     assert estimate(unbegun, 2, None) == ""
     assert str(encoder * 4 + one * 8) in estimate(unbegun, 2, "small", (2, 5))
     done = [finished(tmp_path / "a", 100, 10**9), finished(tmp_path / "b", 140, 10**9)]
-    assert "by those that are done: some 6 minutes" in estimate([*unbegun, *done], 2, "small")
-    assert "3.0 GB" in estimate([*unbegun, *done], 2, "small")
+    some = [*unbegun, *done]
+    assert "by those that are done: some 6 minutes" in estimate(some, 0, "small")
+    assert "3.0 GB" in estimate(some, 0, "small")
+    assert expected_seconds(some, "small") == {"encoder": encoder.seconds, "point": 120}
+    assert str(encoder * 2 + Cost(360, 3e9)) in estimate(some, 2, "small")
+    record = json.loads((tmp_path / "a/summary.json").read_text())
+    (tmp_path / "a/summary.json").write_text(json.dumps({**record, "pretraining": {"seconds": 600}}))
+    assert expected_seconds(some, "small") == {"encoder": 600, "point": 120}
+    assert "some 26 minutes" in estimate(some, 2, None), (
+        "what a finished point says of its encoder is better than a guess"
+    )
+    assert expected_seconds(unbegun, None) == {}
     assert estimate(done, 2, "small") == ""
     assert str(Cost(7200, 0)).startswith("some 2.0 hours")
 
@@ -276,6 +320,47 @@ def test_a_dry_run_tells_points_commands_and_a_guess(
     assert "15 points, 0 done" in out
     assert "scale=small" in out
     assert not list(tmp_path.iterdir())
+
+
+ALL_OF_GLUE = "  - data=glue\n  - model=elmo_miniature\n  - pretrain=miniature"
+WRONG = [  # a line of the file, what takes its place, and what is said
+    ("  transfer.plug:", "  transfer.plugg:", "line {line}: there is no key transfer.plugg"),
+    ("  - experiment=elmo_placement", "  - experiment=elmo_placment", "line {line}: experiment=elmo_placment is not"),
+    ("  - experiment=elmo_placement", "  - experiment=elmo_placement,bert_nsp", "line {line}: experiment="),
+    ("  - experiment=elmo_placement", ALL_OF_GLUE, "data.task says which task"),
+]
+
+
+@pytest.mark.parametrize(("there", "instead", "said"), WRONG)
+@pytest.mark.parametrize("switch", [["--dry-run"], ["--write", "out.yaml"]])
+def test_what_hydra_cannot_compose_is_refused_with_its_line(
+    switch: list[str], there: str, instead: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "sweeps/elmo_placement.yaml").read_text()
+    number = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(there))
+    Path("s.yaml").write_text(text.replace(there, instead))
+    with pytest.raises(Refused) as refusal:
+        main(["s.yaml", *switch])
+    assert said.format(line=number) in str(refusal.value)
+    assert str(refusal.value).startswith("s.yaml")
+    assert not Path("out.yaml").exists()
+
+
+def test_a_wrong_override_is_not_said_to_be_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for word in ("experiment=elmo_placment", "nosuch.key=1"):
+        with pytest.raises(Refused) as refusal:
+            main([str(ROOT / "sweeps/elmo_placement.yaml"), "--write", "out.yaml", word])
+        assert "yaml, line" not in str(refusal.value)
+
+
+def test_the_written_file_has_the_scale_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCALE", "small")
+    for words, scale in (([], "small"), (["scale=day"], "day")):
+        assert main([str(ROOT / "sweeps/elmo_placement.yaml"), "--write", "out.yaml", *words]) == 0
+        assert [word for word in read("out.yaml").command if word.startswith("scale=")] == [f"scale={scale}"]
 
 
 # ---- in earnest ------------------------------------------------------------------------------------------------------

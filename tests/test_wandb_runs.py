@@ -110,6 +110,36 @@ def test_two_agents_run_a_sweep_and_a_second_sweep_is_told_what_there_is(server:
         assert_numbers(run, records[run.settings["seed"]])
 
 
+# `wandb sweep <file>` of each file, in one process.
+REGISTER = """
+import sys
+from wandb.cli.cli import cli
+for file in sys.argv[1:]:
+    cli(["sweep", file], standalone_mode=False)
+"""
+
+
+def test_wandb_sweep_takes_every_file_as_it_is_and_deals_out_the_points_that_are_run_here(
+    server: Server, tmp_path: Path
+) -> None:
+    files = [path for path in sorted((ROOT / "sweeps").glob("*.yaml")) if path.stem != "published"]
+    done = subprocess.run(
+        [sys.executable, "-c", REGISTER, *map(str, files)],
+        cwd=tmp_path,
+        env=environment(tmp_path, server.environment(tmp_path / "home")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(server.records.sweeps) == len(files)
+    for file, made in zip(files, server.records.sweeps.values(), strict=True):
+        ours = read(file)
+        assert made.project == "side-by-side"
+        assert yaml.safe_load(made.told)["name"] == ours.name == file.stem
+        assert yaml.safe_load(made.told)["command"] == ours.raw["command"]
+        assert list(made.waiting) == ours.points()
+
+
 LONG = {
     "model": {"value": "bert_miniature"},
     "data.global_batch_size": {"value": 4},
