@@ -19,7 +19,7 @@ from datamodules.labelled_examples import LabelledExamples
 from datamodules.layer_cache import LayerCache
 from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.selection import PAPER, SELECTIONS, counted, some_of
-from datamodules.task import TRAIN, Task, one_of, whole
+from datamodules.task import TRAIN, Refused, Task, one_of, whole
 
 E = TypeVar("E", bound=LabelledExamples)
 
@@ -118,7 +118,22 @@ class LabelledData(TextDataModule, Generic[E]):
     def prepare_tokens(self, tokenizer: Tokenizer) -> None:
         for name in self.sets:
             once(self.tokens_dir / name, lambda folder, name=name: self.tokenize(tokenizer, name, folder))
-        self.training_rows()  # here too, so that a wrong number is refused before training begins
+        self.check_rows()
+
+    def check_rows(self) -> None:
+        """Before training begins.
+
+        Raises:
+            Refused: when there is nothing to train on or to choose on, or `train_examples` is more than there are.
+        """
+        training, (name, choosing) = self.training_rows(), self.chosen_on
+        if not self.task.trains:
+            return
+        of = f"of the {len(self.rows_of(TRAIN))} examples that {self.task.name} has to train on in {self.source}"
+        if not len(training):
+            raise Refused(f"{of} none can be learnt from and is not held out: data.source may have more.")
+        if not len(choosing):
+            raise Refused(f"{of} none is held out to choose on ({name}): data.selection may be {PAPER}.")
 
     def training_rows(self) -> np.ndarray:
         """The rows to train on, in the set's order.

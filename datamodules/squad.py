@@ -8,6 +8,7 @@ answer"), or none.
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +22,8 @@ from datamodules.squad_golds import NO_ANSWER, NOT_FOUND
 from datamodules.squad_score import V1, V2
 from datamodules.squad_text import Rows, checked
 from datamodules.squad_windows import SpanExamples, Split
-from datamodules.task import GENERATED, TRAIN, Reading, Task, one_of
+from datamodules.task import GENERATED, TRAIN, Reading, Task, fingerprint, one_of
+from datamodules.tokenization import digest
 
 REPOSITORIES = {V1: ("rajpurkar/squad", "plain_text"), V2: ("rajpurkar/squad_v2", "squad_v2")}
 NAMES = {V1: "squad", V2: "squad_v2"}
@@ -66,6 +68,7 @@ class Squad(LabelledData[SpanExamples]):
         **settings: Unpack[LabelledSettings],
     ) -> None:
         super().__init__(**settings)
+        self.max_answer_length = max_answer_length
         reading = Reading(max_question, stride, n_best, max_answer_length)
         self.take(task_of(version, self.max_length, reading))
         self.version, self.repository = version, REPOSITORIES[version]
@@ -88,6 +91,12 @@ class Squad(LabelledData[SpanExamples]):
         yield from rows.questions
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tokens_dir(self) -> Path:
+        """See `TextDataModule.tokens_dir`; what an earlier version has left has no golds.json."""
+        facts = {**self.facts, "tokenizer": digest(self.load_tokenizer()), "golds": 2}
+        return self.cache / "tokens" / fingerprint(facts)
 
     def tokenize(self, tokenizer: Tokenizer, name: str, folder: Path) -> None:
         squad_golds.prepare(self.read(name), tokenizer, self.version, folder)
@@ -134,9 +143,23 @@ class Squad(LabelledData[SpanExamples]):
         }
 
     def lost(self, test: Split) -> dict[str, Any]:
-        """Questions of the test set that no whole tokens answer exactly where their answers are said to be."""
-        numbers = json.loads((self.tokens_dir / VALIDATION / "lost.json").read_text())
-        return {"validation_lost": len(numbers), "validation_lost_ids": [test.rows.ids[row] for row in numbers]}
+        """What of the test set cannot be answered exactly: questions of which no gold answer survives the way to tokens
+        and back, single gold answers that do not, and questions all of whose answers are longer than is looked at.
+        """
+        told = json.loads((self.tokens_dir / VALIDATION / "golds.json").read_text())
+        spans: dict[str, list[str]] = {}
+        for row, answer in told["spans_lost"]:
+            spans.setdefault(test.rows.ids[row], []).append(answer)
+        return {
+            "validation_lost": len(told["questions_lost"]),
+            "validation_lost_ids": [test.rows.ids[row] for row in told["questions_lost"]],
+            "validation_answers": sum(len({*golds}) for golds in test.rows.golds),
+            "validation_answers_lost": len(told["spans_lost"]),
+            "validation_answers_lost_of": spans,
+            "validation_too_long_ids": [
+                test.rows.ids[row] for row, n in enumerate(told["shortest"]) if n > self.max_answer_length
+            ],
+        }
 
     def parts(self, test_set: str) -> dict[str, Sequence[int]]:
         """On the miniature, whose questions use verbs of the training set and other ones by turns, these."""

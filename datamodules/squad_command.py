@@ -13,6 +13,9 @@ from datamodules.squad_score import V1, V2, Golds, evaluate
 from datamodules.squad_text import checked
 from datamodules.task import GENERATED, Refused
 
+VERSIONS = {name: version for version, name in NAMES.items()}
+FORMS = f"the publishers' JSON, or a folder in the hub's layout, hub, {', '.join(GENERATED)}"
+
 
 def golds_of_file(path: Path) -> tuple[str, dict[str, list[str]]]:
     """Version and gold answers of a file in the publishers' format: data -> paragraphs -> qas.
@@ -41,7 +44,12 @@ def golds_of_table(source: str, version: str, split: str) -> dict[str, list[str]
     if folder.is_dir() and not (folder / repository).is_dir() and str(folder.resolve()).endswith(f"/{repository}"):
         source = str(folder.resolve().parents[1])
     where = (source, repository, config, split)
-    rows = checked(sources.load_rows(*where), sources.place(*where), version == V2)
+    try:
+        read = sources.load_rows(*where)
+    except Refused as refusal:
+        reason = str(refusal).partition("; data.source")[0].removesuffix(".").replace("with data.source=", "from ")
+        raise Refused(f"{reason}; DATA may be {FORMS} (--name {', '.join(VERSIONS)}; --split).") from refusal
+    rows = checked(read, sources.place(*where), version == V2)
     return {name: rows.answers(row) for row, name in enumerate(rows.ids)}
 
 
@@ -49,7 +57,7 @@ def read_json(path: Path) -> Any:
     """Raises Refused when there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{path} cannot be read as JSON: {error}.") from error
 
 
@@ -71,8 +79,9 @@ def score(given: argparse.Namespace) -> dict[str, float]:
     data = Path(given.data)
     if data.is_file():
         version, golds = golds_of_file(data)
+        version = VERSIONS.get(given.name, version)
     else:
-        version = next(version for version, name in NAMES.items() if name == given.name)
+        version = VERSIONS.get(given.name, V1)
         golds = golds_of_table(given.data, version, given.split)
     predictions = mapping(given.predictions, str, "predictions (texts)")
     odds = None if given.null_odds is None else mapping(given.null_odds, float, "null odds (numbers)")
@@ -92,12 +101,11 @@ def told(
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m datamodules.squad", description=__doc__)
     command = parser.add_subparsers(required=True).add_parser("score", help="score a file of answers")
-    sets = f"the publishers' JSON; or a folder in the hub's layout, hub, {', '.join(GENERATED)}"
-    command.add_argument("data", metavar="DATA", help=sets)
+    command.add_argument("data", metavar="DATA", help=FORMS)
     command.add_argument(
         "predictions", metavar="PREDICTIONS.json", type=Path, help="{id: answer}, an empty one for none"
     )
-    command.add_argument("--name", choices=list(NAMES.values()), default="squad", help="of data that is no JSON")
+    command.add_argument("--name", choices=list(NAMES.values()), help="squad, or what the data's JSON is")
     command.add_argument("--split", default="validation", help="of data that is no JSON")
     command.add_argument("--null-odds", type=Path, help="v2.0: {id: number}, the larger the rather it has no answer")
     command.add_argument("--threshold", type=float, default=1.0, help="of the odds, above which it has none (1.0)")

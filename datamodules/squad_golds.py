@@ -1,10 +1,11 @@
 """Where SQuAD's gold answers are among the tokens of their contexts.
 
 spans.npy (questions, 2)   first and last token of the first gold answer; NO_ANSWER or NOT_FOUND twice
-lost.json                  questions of which no gold answer survives the way to tokens and back
+golds.json                 which gold answers do not survive the way to tokens and back, and of how many tokens they are
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -80,24 +81,56 @@ def gold_spans(rows: Rows, contexts: Cut, answers: Cut) -> np.ndarray:
     return found
 
 
+def located(rows: Rows, contexts: Cut, row: int) -> Iterator[tuple[tuple[str, int], tuple[int, int] | None]]:
+    """Each different gold answer of a question, and the first and last token that have some of it."""
+    context, characters = rows.contexts[rows.of[row]], contexts.stretch(rows.of[row])
+    for gold in dict.fromkeys(rows.golds[row]):
+        there = place(context, *gold)
+        yield gold, covering(characters, *there) if there else None
+
+
 def lost(rows: Rows, contexts: Cut, version: str) -> list[int]:
     """Questions none of whose gold answers is, cut out by whole tokens, an exact match."""
     return [row for row, golds in enumerate(rows.golds) if golds and not survives(rows, contexts, row, version)]
 
 
 def survives(rows: Rows, contexts: Cut, row: int, version: str) -> bool:
-    text, answers = rows.of[row], rows.answers(row)
-    context, characters = rows.contexts[text], contexts.stretch(text)
-    for gold in dict.fromkeys(rows.golds[row]):
-        there = place(context, *gold)
-        span = covering(characters, *there) if there else None
-        if span is None:
-            continue
-        first, last = span
+    context, characters, answers = rows.contexts[rows.of[row]], contexts.stretch(rows.of[row]), rows.answers(row)
+    for first, last in (span for _, span in located(rows, contexts, row) if span):
         for one, other in ((first, last), (first + 1, last), (first, last - 1), (first + 1, last - 1)):
             if one <= other and score(context[characters[one, 0] : characters[other, 1]], answers, version)[0]:
                 return True
     return False
+
+
+def spans_lost(rows: Rows, contexts: Cut, version: str) -> list[tuple[int, str]]:
+    """(question, gold answer) of each one that is not, cut out by the tokens that have some of it, an exact match.
+
+    It is half of a word, or not there.
+    """
+    found = []
+    for row, text in enumerate(rows.of):
+        characters = contexts.stretch(text)
+        for gold, span in located(rows, contexts, row):
+            back = rows.contexts[text][characters[span[0], 0] : characters[span[1], 1]] if span else ""
+            if not score(back, [gold[0]], version)[0]:
+                found.append((row, gold[0]))
+    return found
+
+
+def shortest(rows: Rows, contexts: Cut) -> list[int]:
+    """Of each question the tokens of its shortest gold answer; 0 where none is there."""
+    spans = ([span for _, span in located(rows, contexts, row) if span] for row in range(len(rows.ids)))
+    return [min((last - first + 1 for first, last in some), default=0) for some in spans]
+
+
+def told_of_golds(rows: Rows, contexts: Cut, version: str) -> dict[str, list]:
+    """The content of golds.json; questions are numbers of rows."""
+    return {
+        "questions_lost": lost(rows, contexts, version),
+        "spans_lost": spans_lost(rows, contexts, version),
+        "shortest": shortest(rows, contexts),
+    }
 
 
 def prepare(rows: Rows, tokenizer: Tokenizer, version: str, folder: Path) -> None:
@@ -108,5 +141,5 @@ def prepare(rows: Rows, tokenizer: Tokenizer, version: str, folder: Path) -> Non
     Cut.of(tokenizer, vocabulary, rows.questions).write(folder, "questions")
     first = Cut.of(tokenizer, vocabulary, [golds[0][0] if golds else "" for golds in rows.golds])
     np.save(folder / "spans.npy", gold_spans(rows, contexts, first))
-    (folder / "lost.json").write_text(json.dumps(lost(rows, contexts, version)))
+    (folder / "golds.json").write_text(json.dumps(told_of_golds(rows, contexts, version)))
     rows.write(folder)

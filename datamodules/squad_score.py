@@ -1,8 +1,9 @@
 """SQuAD's exact match and F1, v1.1 and v2.0, as the publishers' two scripts count them.
 
 They compare answers in lower case, without punctuation, articles and superfluous white space; of several gold answers
-the best counts. They differ in what is said of a prediction that is missing (v1.1: it scores 0; v2.0: the question is
-left out), and of answers of which nothing is left (v1.1: an exact match without any F1; v2.0: equal is equal).
+the best counts. They differ in what becomes of a question without a prediction (v1.1: it scores 0; v2.0: their script
+ends with an error, where here the question is left out), and of answers of which nothing is left (v1.1: an exact match
+without any F1; v2.0: equal is equal).
 """
 
 import re

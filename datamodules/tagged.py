@@ -4,6 +4,7 @@ Each word is cut by itself, so that it begins with a token of its own. Its tag s
 2019, section 5.3), or at its last one (`Task.tagged_token`). Words that do not fit into a sequence have none.
 """
 
+import re
 from collections.abc import Iterable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tokenizers import Tokenizer
 
 from datamodules.task import Task
 from datamodules.tokenization import Vocabulary
+
+BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ def where_tags_stand(
 
 
 def words_of_lines(tokenizer: Tokenizer, lines: Many[str]) -> list[Words]:
-    """Lines of words with blanks between them, all of whose words are asked for."""
+    """Lines of words with blanks between them, all of whose words are asked for; a no-break space is part of one."""
     vocabulary, texts = Vocabulary.of(tokenizer), []
     for line in lines:
-        ids, begins = cut((vocabulary.ids(word) for word in line.split()), vocabulary.unk)
+        ids, begins = cut((vocabulary.ids(word) for word in BLANKS.split(line) if word), vocabulary.unk)
         texts.append(Words(ids, begins, np.arange(len(begins) - 1)))
     return texts

@@ -79,15 +79,31 @@ def check_columns(task: Task, example: Sequence[str], where: str) -> None:
         )
 
 
+def check_texts(task: Task, example: Sequence[str], where: str) -> None:
+    """Raises Refused for what cannot be read: half of a surrogate pair, and where words are tagged none."""
+    for text in example:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise Refused(f"{where} has {text[error.start]!r}, which is no character.") from None
+    if task.kind == "tags" and not example[0].strip():
+        raise Refused(f"{where} has no word to tag.")
+
+
 def answers(model: Any, examples: Sequence[Sequence[str] | str]) -> list[str | float]:
     """The label names, scores, or parts of them, that a model gives to raw texts; see `LanguageModel.predict`."""
     if model.head is None:
         raise Refused(f"this {type(model).__name__} has no task: predict needs the model/ directory of a transfer.")
     layout = instantiate(model.text["format"])
     tokenizer = instantiate(model.text["tokenizer"]).load()
+    if isinstance(examples, str):
+        raise Refused("predict takes a list of examples: it may be [text].")
     texts: list[tuple[str, ...]] = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
     for number, example in enumerate(texts, start=1):
         check_columns(model.task, example, f"example {number} has")
+        check_texts(model.task, example, f"example {number}")
+    if not texts:
+        return []
     rows: list[Any] = []
     with torch.inference_mode():
         for batch in layout.batches_of_texts(tokenizer, texts, model.task, AT_ONCE):

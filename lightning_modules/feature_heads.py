@@ -29,6 +29,11 @@ def on_frozen(model: Any, task: Task, features: Features) -> FeatureHead:
             f"transfer.rnn_layers=0 is not possible with {task.name}: single words alone are tagged without a BiLSTM; "
             f"it may be a whole number from 1 up."
         )
+    if features.attention and task.kind in ("span", "tags"):
+        raise Refused(
+            f"transfer.attention=true is not possible with {task.name}: it is of two texts of which each becomes one "
+            f"vector; it may be false."
+        )
     model.requires_grad_(False)
     model.train(model.training)  # what is frozen, as in evaluation: see `Featured.train`
     vocabulary = 0 if features.words == "none" else model.hparams.get("vocab_size")

@@ -60,7 +60,7 @@ def answer(windows: Sequence[Found], limit: float) -> Answer:
     best = max(windows, key=best_score)
     margin = min(window.null for window in windows) - best_score(best)
     together = sorted((one for window in windows for one in window.candidates), key=lambda one: -one[0])
-    kept = tuple(together[: len(best.candidates)])
+    kept = tuple(together[: max(len(window.candidates) for window in windows)])
     start, stop = best.candidates[0][1:] if best.candidates and not margin > limit else (0, 0)
     exact, f1 = (float(best.lacks),) * 2 if margin > limit else (best.exact_match, best.f1)
     return Answer(best.asked, start, stop, exact, f1, margin, best.lacks, best.exact_match, best.f1, kept)

@@ -92,7 +92,7 @@ TRANSFERS: dict[str, list[tuple[str, ...]]] = {
         ("model.nsp=false",),
         ("model.nsp=false", "model.objective=ltr"),
         ("model.nsp=false", "model.objective=ltr", "transfer.bilstm=true"),
-        (*FEATURES, "transfer.attention=true", "transfer.plug=[input,output]"),
+        (*FEATURES, "transfer.plug=[input,output]"),
     ],
     "gpt_miniature": [(), FEATURES, ("model.softmax=everything", "transfer.transferred_layers=1")],
     "gpt_lstm_miniature": [(), ("transfer.bilstm=true",)],

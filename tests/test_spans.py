@@ -203,6 +203,14 @@ def test_answers_have_the_metrics_scores(threshold: float) -> None:
     assert all(one.start != one.stop for one in answers(sorted(rows), TASK, threshold) if one.candidates)
 
 
+def test_the_best_spans_are_those_of_all_windows() -> None:
+    best = Found(0, 0, 0.0, ((5.0, 1, 2),), 1.0, 1.0, False)
+    other = Found(0, 1, 0.0, ((4.0, 3, 4), (3.0, 3, 5), (2.0, 3, 6)), 0.0, 0.0, False)
+    (told,) = answers([best, other], TASK, 0.0)
+    assert (told.start, told.stop) == (1, 2)
+    assert [score for score, *_ in told.candidates] == [5.0, 4.0, 3.0]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_threshold_is_the_best_there_is(seed: int) -> None:
     told = answers(sorted(found(seed)), MAY_LACK, 0.0)

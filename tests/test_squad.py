@@ -70,6 +70,13 @@ def prepared(source: str, place: Path, version: str = "v1.1", length: int = 64, 
     return data
 
 
+def test_nothing_to_choose_on_is_refused_before_training(folder: Path, tmp_path: Path) -> None:
+    train = questions(3, "train").select(range(1))
+    write_dataset(tmp_path / "one/rajpurkar/squad", {"plain_text": {"train": train, "validation": train}})
+    with pytest.raises(Refused, match=r"of the 1 examples .* (held out|learnt).*: data\.(selection|source) may"):
+        prepared(str(tmp_path / "one"), tmp_path / "cache")
+
+
 # ---- the data module -------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +178,11 @@ def test_a_run_on_a_folder_is_recorded_and_answers(
     record = summary(run)
     assert run.name.startswith(f"bert_miniature-{data}-s0-")
     assert (record["data"], record["headline"]["name"]) == (data, "f1")
-    assert (record["card"]["validation_lost"], record["card"]["validation"]) == (0, 18)
+    card = record["card"]
+    assert (card["validation_lost"], card["validation"]) == (0, 18)
+    assert (card["validation_answers"], card["validation_answers_lost"]) == (18 if data == "squad" else 12, 0)
+    assert card["validation_answers_lost_of"] == {}
+    assert card["validation_too_long_ids"] == []
     assert record["card"]["validation_windows"] > 18
     rows = table(run / "predictions/validation.tsv")
     assert [row["id"] for row in rows] == [f"validation-{number}" for number in range(18)]
@@ -208,7 +219,12 @@ def answered(run: Path, place: Path, data: str) -> None:
     told = json.loads((run / "predictions/validation.json").read_text())
     rows = questions(18, "validation", data == "squad_v2").to_list()
     pairs = [(row["question"], row["context"]) for row in rows]
-    assert Bert.load(run / "model").predict(pairs) == list(told.values())
+    model = Bert.load(run / "model")
+    assert model.predict(pairs) == list(told.values())
+    assert model.predict([]) == []
+    for wrong, said in (("What 0?", "a list"), ([("\ud800 x", "y")], "example 1 has '.ud800', which is no character")):
+        with pytest.raises(Refused, match=said):
+            model.predict(wrong)
     plain = [(question, " ".join(context.split())) for question, context in pairs]
     (place / "mine.tsv").write_text("".join(f"{q}\t{c}\n" for q, c in plain))
     done = command(place, f"predict={run}", "input=mine.tsv")

@@ -245,5 +245,32 @@ def test_other_files_are_refused(
     assert words in err
 
 
+def test_json_without_end_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = written(tmp_path, data=official(GOLDS, "v2.0"), mine={})
+    Path(files[1]).write_text("[" * 200_000)
+    with pytest.raises(SystemExit):
+        main(["score", *files])
+    assert "mine.json cannot be read as JSON" in capsys.readouterr().err
+
+
+def test_a_name_wins_over_what_the_file_looks_like(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golds = {name: told for name, told in GOLDS.items() if told}
+    files = written(tmp_path, data={"data": official(golds, "")["data"]}, mine=dict.fromkeys(golds, "Denver"))
+    assert set(printed(capsys, *files)[0]) == {"exact_match", "f1"}
+    assert {"exact", "HasAns_f1"} <= set(printed(capsys, *files, "--name", "squad_v2")[0])
+
+
+def test_a_place_that_is_none_is_refused_in_the_commands_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file,) = written(tmp_path, mine={})
+    with pytest.raises(SystemExit):
+        main(["score", str(tmp_path), file])
+    err = capsys.readouterr().err
+    assert "DATA may be" in err
+    assert "--name squad, squad_v2" in err
+    assert "data.source" not in err
+
+
 def test_normalised_text_is_what_is_compared() -> None:
     assert normalised("The  quick, brown-fox's\nAN end") == "quick brownfoxs end"

@@ -10,14 +10,26 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from datamodules import sources
 from datamodules.byte_pair import BytePair
 from datamodules.miniature.squad import squad
-from datamodules.squad_golds import NO_ANSWER, NOT_FOUND, covering, gold_spans, lost, place, prepare
+from datamodules.squad_golds import (
+    NO_ANSWER,
+    NOT_FOUND,
+    covering,
+    gold_spans,
+    lost,
+    place,
+    prepare,
+    shortest,
+    spans_lost,
+)
 from datamodules.squad_score import V1, normalised
 from datamodules.squad_text import Cut, Rows, checked
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, WordPiece
 from datamodules.words import Words
+from tests.test_sources import SHARED, needs_shared
 
 TEXTS = [row["context"] for row in squad("train", limit=40)]
 STRANGE = {
@@ -177,6 +189,39 @@ def test_an_answer_that_is_not_there_is_not_found_and_counts_as_lost() -> None:
     spans = gold_spans(rows, tokens, Cut.of(words, vocabulary, [one[0][0] for one in golds]))
     assert spans[:, 0].tolist() == [NOT_FOUND, 2, 2]
     assert lost(rows, tokens, V1) == [0, 1]  # "Japan" is half of a word
+    assert spans_lost(rows, tokens, V1) == [(0, "Swedish"), (1, "Japan")]
+    assert shortest(rows, tokens) == [0, 1, 1]
+
+
+def test_single_gold_answers_that_do_not_come_back_are_counted() -> None:
+    text = "The golden gate of the city is 18 feet high."
+    golds = [[("golden gate", 4), ("gold", 4), ("golden gate", 4)], [("1", 31)], [("city is 18 feet", 23)]]
+    rows = Rows(["a", "b", "c"], ["?"] * 3, [text], [0] * 3, golds)  # type: ignore[arg-type]
+    tokens, _ = cut(Words(50).train([text]), text)
+    assert lost(rows, tokens, V1) == [1]
+    assert spans_lost(rows, tokens, V1) == [(0, "gold"), (1, "1")]
+    assert shortest(rows, tokens) == [1, 1, 4]
+
+
+@pytest.mark.slow
+@needs_shared
+@pytest.mark.parametrize("name", ["pieces", "cased pieces", "bytes", "words"])
+def test_gold_spans_of_the_published_validation_set_come_back_but_where_a_token_is_cut_through(name: str) -> None:
+    made = {"pieces": WordPiece(8000), "cased pieces": WordPiece(8000, lowercase=False), "bytes": BytePair(8000)}
+    rows = checked(sources.load_rows(str(SHARED), "rajpurkar/squad", "plain_text", "validation"), "here", False)
+    tokens, _ = cut({**made, "words": Words(8000)}[name].train(rows.contexts[:500]), *rows.contexts)
+    gone = {*spans_lost(rows, tokens, V1)}
+    assert len(lost(rows, tokens, V1)) <= 2
+    assert len(gone) < 100
+    golds = {(row, *gold) for row, own in enumerate(rows.golds) for gold in own}
+    assert len(golds) == 18_216
+    cut_through = set()
+    for row, answer, at in golds:
+        begins, ends = (set(side.tolist()) for side in tokens.stretch(rows.of[row]).T)
+        if at not in begins or at + len(answer) not in ends:
+            cut_through.add((row, answer))
+    assert gone <= cut_through, "else tokens begin and end where the answer does"
+    assert len(cut_through) < 400
 
 
 def test_a_long_context_is_cut_whole() -> None:
@@ -196,7 +241,8 @@ def test_contexts_are_stored_once(tmp_path: Path) -> None:
     assert rows.of == [n // 2 for n in range(12)]
     assert len(Cut.read(tmp_path, "contexts").counts()) == 6
     assert len(Cut.read(tmp_path, "questions").counts()) == 12
-    assert json.loads((tmp_path / "lost.json").read_text()) == []
+    told = json.loads((tmp_path / "golds.json").read_text())
+    assert (told["questions_lost"], told["spans_lost"], len(told["shortest"])) == ([], [], 12)
 
 
 def row(**changed: Any) -> dict[str, Any]:

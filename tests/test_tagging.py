@@ -23,7 +23,7 @@ from datamodules.tagged import cut
 from datamodules.tagged_examples import documents_of
 from datamodules.tagging import Tagging
 from datamodules.tagging_tasks import MINIATURE, PUBLISHED, check_rows, tags_of
-from datamodules.task import Refused, Task, named
+from datamodules.task import Reading, Refused, Task, named
 from datamodules.tokenization import Subwords, Vocabulary, WordPiece
 from datamodules.traversal import Traversal
 from datamodules.words import Words
@@ -212,6 +212,14 @@ def test_a_network_of_no_layer_is_for_words_alone() -> None:
         Refused, match=r"transfer\.rnn_layers=0 is not possible with rte: .* a whole number from 1 up\."
     ):
         model.attach(pair, {"mode": "features", "rnn_layers": 0})
+
+
+@pytest.mark.parametrize("kind", ["tags", "span"])
+def test_attention_between_two_texts_is_for_what_classifies_them(kind: str) -> None:
+    task = Task("x", kind, 2, ("a", "b"), ("f1",), "f1", reading=Reading())
+    model = Bert(OPTIMIZER, OPTIMIZER, 50, **SMALL)
+    with pytest.raises(Refused, match=r"transfer\.attention=true is not possible with x: .* it may be false\."):
+        model.attach(task, {"mode": "features", "attention": True})
 
 
 # ---- data: a folder in the hub's layout ------------------------------------------------------------------------------
@@ -535,7 +543,13 @@ def test_a_run_on_a_folder_is_recorded_and_answers(folder: Path, tmp_path: Path)
     assert answered.out.splitlines() == [
         " ".join(ours) for _, _, ours in sentences_of(run / "predictions/validation.tsv")
     ]
-    assert load_model(run).predict([lines[0]]) == answered.out.splitlines()[:1]
+    model = load_model(run)
+    assert model.predict([lines[0]]) == answered.out.splitlines()[:1]
+    assert model.predict([]) == []
+    assert len(model.predict(["Anna\u00a0Bert  lives"])[0].split()) == 2, "a no-break space is part of a word"
+    for wrong, said in (("Anna", "a list"), ([" "], "example 1 has no word to tag")):
+        with pytest.raises(Refused, match=said):
+            model.predict(wrong)
     (tmp_path / "pair.tsv").write_text("Anna\tBert\n")
     assert "ner expects 1: words" in command(tmp_path, f"predict={run}", "input=pair.tsv").refusal
 
