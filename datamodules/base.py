@@ -141,7 +141,13 @@ class TextDataModule(L.LightningDataModule, ABC):
     @cached_property
     def tokens_dir(self) -> Path:
         """Where this text's tokens lie, cut by this tokenizer."""
-        return self.cache / "tokens" / fingerprint({**self.facts, "tokenizer": digest(self.load_tokenizer())})
+        facts = {**self.facts, "tokenizer": digest(self.load_tokenizer()), **self.token_facts}
+        return self.cache / "tokens" / fingerprint(facts)
+
+    @property
+    def token_facts(self) -> dict:
+        """What else makes prepared tokens others, for a data set to say."""
+        return {}
 
     def vocabulary(self) -> Vocabulary:
         """Special tokens and sizes of the tokenizer; always the same one, whose lexicon numbers words as they come."""

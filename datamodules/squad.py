@@ -8,7 +8,6 @@ answer"), or none.
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -22,8 +21,7 @@ from datamodules.squad_golds import NO_ANSWER, NOT_FOUND
 from datamodules.squad_score import V1, V2
 from datamodules.squad_text import Rows, checked
 from datamodules.squad_windows import SpanExamples, Split
-from datamodules.task import GENERATED, TRAIN, Reading, Task, fingerprint, one_of
-from datamodules.tokenization import digest
+from datamodules.task import GENERATED, TRAIN, Reading, Task, one_of
 
 REPOSITORIES = {V1: ("rajpurkar/squad", "plain_text"), V2: ("rajpurkar/squad_v2", "squad_v2")}
 NAMES = {V1: "squad", V2: "squad_v2"}
@@ -68,9 +66,8 @@ class Squad(LabelledData[SpanExamples]):
         **settings: Unpack[LabelledSettings],
     ) -> None:
         super().__init__(**settings)
-        self.max_answer_length = max_answer_length
-        reading = Reading(max_question, stride, n_best, max_answer_length)
-        self.take(task_of(version, self.max_length, reading))
+        self.reading = Reading(max_question, stride, n_best, max_answer_length)
+        self.take(task_of(version, self.max_length, self.reading))
         self.version, self.repository = version, REPOSITORIES[version]
         self.keeps = one_of("data.windows_without_answer", windows_without_answer, ("keep", "drop")) == "keep"
         self.splits: dict[str, Split] = {}  # see `prepared`
@@ -92,11 +89,10 @@ class Squad(LabelledData[SpanExamples]):
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def tokens_dir(self) -> Path:
-        """See `TextDataModule.tokens_dir`; what an earlier version has left has no golds.json."""
-        facts = {**self.facts, "tokenizer": digest(self.load_tokenizer()), "golds": 2}
-        return self.cache / "tokens" / fingerprint(facts)
+    @property
+    def token_facts(self) -> dict:
+        """What an earlier version has left has no golds.json."""
+        return {"golds": 2}
 
     def tokenize(self, tokenizer: Tokenizer, name: str, folder: Path) -> None:
         squad_golds.prepare(self.read(name), tokenizer, self.version, folder)
@@ -157,7 +153,7 @@ class Squad(LabelledData[SpanExamples]):
             "validation_answers_lost": len(told["spans_lost"]),
             "validation_answers_lost_of": spans,
             "validation_too_long_ids": [
-                test.rows.ids[row] for row, n in enumerate(told["shortest"]) if n > self.max_answer_length
+                test.rows.ids[row] for row, n in enumerate(told["shortest"]) if n > self.reading.max_answer_length
             ],
         }
 

@@ -6,7 +6,7 @@ test set.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -20,8 +20,8 @@ from datamodules.selection import holdout_mask
 from datamodules.tagged import cut
 from datamodules.tagged_examples import TaggedExamples, documents_of
 from datamodules.tagging_tasks import TOKENS, TagTask, check_rows, is_document, tables_of, tags_of, task_of
-from datamodules.task import GENERATED, TRAIN, fingerprint, named, one_of
-from datamodules.tokenization import digest, encode_all
+from datamodules.task import GENERATED, TRAIN, named, one_of
+from datamodules.tokenization import encode_all
 
 SCORED = ("index", "right_words", "words", "right_chunks", "predicted_chunks", "chunks")
 
@@ -68,11 +68,10 @@ class Tagging(LabelledData[TaggedExamples]):
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def tokens_dir(self) -> Path:
-        """See `TextDataModule.tokens_dir`; with its document around it a sentence is another text."""
-        facts = {**self.facts, "tokenizer": digest(self.load_tokenizer()), "document_context": self.context}
-        return self.cache / "tokens" / fingerprint(facts)
+    @property
+    def token_facts(self) -> dict:
+        """With its document around it a sentence is another text."""
+        return {"document_context": self.context}
 
     def tokenize(self, tokenizer: Tokenizer, name: str, folder: Path) -> None:
         """The files of `tagged_examples`, with the tags of every task on these rows; of the training set also
