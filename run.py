@@ -16,21 +16,21 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeps.checks import check_switches
-from sweeps.closing import closing_words
-from sweeps.commands import note_command
-from sweeps.encoders import explain
-from sweeps.environment import following, scaled, usual_logger
-from sweeps.errands import predict, prepare
-from sweeps.files import read_record
-from sweeps.lease import kept_alive
-from sweeps.pretraining import begin
-from sweeps.retelling import tell_agent
-from sweeps.runs import Run, alone, plain, refusing, run_directory
-from sweeps.sentences import RESUME, advising, answering
-from sweeps.stopping import heeding, recording_stops
-from sweeps.suite import is_suite, run_suite
-from sweeps.tuning_space import TRIAL
+from sweeps.jobs.environment import following, scaled, usual_logger
+from sweeps.jobs.files import read_record
+from sweeps.jobs.lease import kept_alive
+from sweeps.jobs.sentences import RESUME, advising, answering
+from sweeps.planning.pretraining import begin
+from sweeps.planning.suite import is_suite, run_suite
+from sweeps.runs.checks import check_switches
+from sweeps.runs.closing import closing_words
+from sweeps.runs.commands import note_command
+from sweeps.runs.encoders import explain
+from sweeps.runs.errands import predict, prepare
+from sweeps.runs.places import Run, alone, plain, refusing, run_directory
+from sweeps.runs.retelling import tell_agent
+from sweeps.runs.stopping import heeding, recording_stops
+from sweeps.runs.tuning_space import TRIAL
 
 OmegaConf.register_new_resolver("run_dir", run_directory)
 OmegaConf.register_new_resolver("usual_logger", usual_logger)
@@ -82,12 +82,12 @@ def execute(cfg: DictConfig, run: Run) -> None:
     from datamodules.task import fingerprint
     from lightning_modules.evaluation import evaluate
     from lightning_modules.training import make_trainer
-    from sweeps.fractions import asked_for
-    from sweeps.given_words import give_words, transfer_of
-    from sweeps.layers import keep_layers
-    from sweeps.loggers import begin_logs, make_loggers
-    from sweeps.record import Finished, record
-    from sweeps.tuning import tuned
+    from sweeps.planning.tuning import tuned
+    from sweeps.runs.fractions import asked_for
+    from sweeps.runs.given_words import give_words, transfer_of
+    from sweeps.runs.layers import keep_layers
+    from sweeps.runs.loggers import begin_logs, make_loggers
+    from sweeps.runs.record import Finished, record
 
     cfg, tuning = tuned(cfg)
     start = begin(cfg)

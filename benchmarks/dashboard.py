@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import sweeps.dashboard as dashboard
-from sweeps import published
-from sweeps.sweep_file import read
+from sweeps.evidence import published
+from sweeps.schema.sweep_file import read
 from tests import synthetic
 
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")

@@ -49,7 +49,7 @@ class LabelledData(TextDataModule, Generic[E]):
     Attributes:
         train, val, tests: once set up, what is trained on, chosen on and tested on.
         sets_of_examples: these and the unlabelled ones: all that a run reads.
-        layers: of a frozen encoder, what is kept of all these (sweeps/layers.py).
+        layers: of a frozen encoder, what is kept of all these (sweeps/runs/layers.py).
     """
 
     train: E

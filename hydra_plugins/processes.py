@@ -21,7 +21,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="processes", node=Proc
 
 
 class ProcessLauncher(Launcher):
-    """Starts `python run.py <overrides>` for each job, `jobs` at once; see sweeps/jobs.py."""
+    """Starts `python run.py <overrides>` for each job, `jobs` at once; see sweeps/jobs/pool.py."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -31,7 +31,7 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; any that failed makes the whole end with status 1, after the others are done."""
-        from sweeps.multirun import run_multirun  # here, because Hydra imports this file at every start
+        from sweeps.planning.multirun import run_multirun  # here, because Hydra imports this file at every start
 
         loader = self.hydra_context.config_loader
         configurations = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]

@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from datamodules.task import Refused
-from sweeps.files import write_lines
-from sweeps.intervals import halfwidth, verdict, welch
-from sweeps.picture import draw
-from sweeps.rows import Row, read_records, rows_of
+from sweeps.evidence.intervals import halfwidth, verdict, welch
+from sweeps.evidence.picture import draw
+from sweeps.evidence.rows import Row, read_records, rows_of
+from sweeps.jobs.files import write_lines
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -24,18 +24,18 @@ from pathlib import Path
 from hydra.errors import HydraException
 
 from datamodules.task import Refused
-from sweeps import found, grouping, published
-from sweeps.comparison import Comparison
-from sweeps.fetched import fetch
-from sweeps.overrides import with_overrides
+from sweeps.evidence import found, grouping, published
+from sweeps.evidence.comparison import Comparison
+from sweeps.evidence.wanted import Family, Folder, Wanted, begun, deciding
+from sweeps.jobs.sentences import answering, first_line, wrong_key
 from sweeps.pages import site, sweep, writing
 from sweeps.pages.blocks import Page
 from sweeps.pages.index import index
 from sweeps.pages.links import Links
 from sweeps.pages.pair import pair
-from sweeps.sentences import answering, first_line, wrong_key
-from sweeps.sweep_file import Sweep, read
-from sweeps.wanted import Family, Folder, Wanted, begun, deciding
+from sweeps.runs.fetched import fetch
+from sweeps.schema.overrides import with_overrides
+from sweeps.schema.sweep_file import Sweep, read
 
 EXTRA = {"plotly": "plotly", "rich": "rich", "wandb_workspaces": "wandb-workspaces"}
 ALL, SCALE = "all", "scale="
@@ -78,7 +78,7 @@ def main(words: Sequence[str]) -> None:
     site.write([index(comparisons, pages), *pages], folder)
     print(f"{len(pages)} page{'s' * (len(pages) > 1)}: {folder / 'index.html'}")
     if told.wandb:
-        from sweeps.online import save
+        from sweeps.pages.online import save
 
         print("\n".join(save(comparisons, pages)))
 
@@ -163,7 +163,7 @@ def checked(overrides: Sequence[str], files: Sequence[Path]) -> Sequence[str]:
     """The overrides, less the launcher's own, if a point of each sweep composes with them as it does without."""
     if not overrides:
         return ()
-    from sweeps.plan import Told, composing, point
+    from sweeps.planning.plan import Told, composing, point
 
     def fault(one: Sweep) -> HydraException | None:
         try:

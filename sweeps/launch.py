@@ -22,17 +22,17 @@ from pathlib import Path
 import yaml
 
 from datamodules.task import Refused
-from sweeps.ahead import after, by_turns
-from sweeps.commands import note_command
-from sweeps.estimate import expected_seconds
-from sweeps.failures import report_failures
-from sweeps.files import write_lines, write_text
-from sweeps.job import ELSEWHERE
-from sweeps.jobs import run_jobs
-from sweeps.overrides import with_overrides
-from sweeps.plan import Plan, Told, composing, points_of, with_scale
-from sweeps.sentences import AGAIN, advising, answering
-from sweeps.sweep_file import Sweep, read
+from sweeps.jobs.failures import report_failures
+from sweeps.jobs.files import write_lines, write_text
+from sweeps.jobs.job import ELSEWHERE
+from sweeps.jobs.pool import run_jobs
+from sweeps.jobs.sentences import AGAIN, advising, answering
+from sweeps.planning.ahead import after, by_turns
+from sweeps.planning.estimate import expected_seconds
+from sweeps.planning.plan import Plan, Told, composing, points_of, with_scale
+from sweeps.runs.commands import note_command
+from sweeps.schema.overrides import with_overrides
+from sweeps.schema.sweep_file import Sweep, read
 
 
 def launch(sweep: Sweep, told: Told, folder: Path) -> int:

@@ -1,13 +1,13 @@
 """Encoders, fine-tunings and examples drawn anew with replacement (MultiBERTs: Sellam et al. 2022, section 4).
 
-`sweeps.statistics` says how much too narrow its intervals are; the tests count that.
+`sweeps.evidence.statistics` says how much too narrow its intervals are; the tests count that.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from sweeps.replicates import Nested, Sample, samples_of
+from sweeps.evidence.replicates import Nested, Sample, samples_of
 
 AT_ONCE = 1 << 22  # numbers in memory
 

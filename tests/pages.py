@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import sweeps.dashboard as dashboard
-from sweeps import published
-from sweeps.published import Claim, Published, Row, Value
+from sweeps.evidence import published
+from sweeps.evidence.published import Claim, Published, Row, Value
 
 PAPER = Published(
     name="nsp",

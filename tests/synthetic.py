@@ -131,7 +131,7 @@ def sweep(root: Path, lacking: int = 0, effect: float = 4.0, **more: Any) -> Pat
     Args:
         effect: what model.nsp=true is worth.
     """
-    from sweeps.sweep_file import read
+    from sweeps.schema.sweep_file import read
 
     root.mkdir(parents=True, exist_ok=True)
     file = root / "nsp.yaml"

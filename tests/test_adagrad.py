@@ -7,7 +7,7 @@ from torch import nn
 
 from datamodules.task import Refused
 from lightning_modules.optim import OptimizerSpec, build
-from sweeps.runs import plain
+from sweeps.runs.places import plain
 from tests.conftest import compose
 
 UNROLL = 20

@@ -11,8 +11,8 @@ from datamodules import ceilings
 from datamodules.glue_tasks import TASKS
 from datamodules.miniature import WORLD, ladder, tasks
 from lightning_modules.head import Judge
-from sweeps import glue_table
-from sweeps.ladders import ladders, result
+from sweeps.evidence import glue_table
+from sweeps.showing.ladders import ladders, result
 
 KEPT = json.loads(ceilings.FILE.read_text())
 

@@ -10,8 +10,8 @@ from scipy import stats
 
 from datamodules.task import Refused
 from sweeps.compare import main, report, table
-from sweeps.intervals import halfwidth, verdict, welch
-from sweeps.rows import particulars, read_records, rows_of
+from sweeps.evidence.intervals import halfwidth, verdict, welch
+from sweeps.evidence.rows import particulars, read_records, rows_of
 
 A, B = [60.0, 62.5, 61.0, 59.0, 63.0], [64.0, 66.0, 61.5, 67.0, 65.5]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lightning_modules.callbacks import Convergence
-from sweeps.closing import soon
+from sweeps.runs.closing import soon
 
 MODULE = cast("Any", None)
 

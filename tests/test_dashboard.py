@@ -12,14 +12,14 @@ import pytest
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
-from sweeps import published
+from sweeps.evidence import published
+from sweeps.evidence.published import Value
+from sweeps.evidence.results import read
+from sweeps.evidence.wanted import begun
 from sweeps.pages import overview, sweep
 from sweeps.pages.curves import losses
 from sweeps.pages.figures import short
 from sweeps.pages.html import in_script
-from sweeps.published import Value
-from sweeps.results import read
-from sweeps.wanted import begun
 from tests import synthetic
 from tests.pages import PAPER, built, paper
 
@@ -159,8 +159,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("paper")
 def test_the_report_of_wandb_has_the_page_and_its_panels(tmp_path: Path) -> None:
     pytest.importorskip("wandb_workspaces")
-    from sweeps import online
-    from sweeps.pages import sweep
+    from sweeps.pages import online, sweep
     from sweeps.pages.links import Links
 
     file = synthetic.sweep(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sweeps.dashboard as dashboard
-from sweeps import published
+from sweeps.evidence import published
 from tests import synthetic
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -9,15 +9,15 @@ import yaml
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
-from sweeps import published
-from sweeps.commands import COMMANDS, note_command
-from sweeps.comparison import Setting
-from sweeps.found import of_points
-from sweeps.grouping import of_sweep
-from sweeps.results import read
-from sweeps.statistics import Interval
-from sweeps.sweep_file import read as read_sweep
-from sweeps.wanted import Wanted, begun
+from sweeps.evidence import published
+from sweeps.evidence.comparison import Setting
+from sweeps.evidence.found import of_points
+from sweeps.evidence.grouping import of_sweep
+from sweeps.evidence.results import read
+from sweeps.evidence.statistics import Interval
+from sweeps.evidence.wanted import Wanted, begun
+from sweeps.runs.commands import COMMANDS, note_command
+from sweeps.schema.sweep_file import read as read_sweep
 from tests import synthetic
 from tests.pages import PAPER, Reader, built, paper
 

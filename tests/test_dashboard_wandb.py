@@ -7,7 +7,7 @@ import pytest
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
-from sweeps import published
+from sweeps.evidence import published
 from tests import synthetic
 from tests.wandb_records import ENTITY
 from tests.wandb_server import serve

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 import run
 from datamodules.miniature import glue
 from lightning_modules.answering import load_model
-from sweeps import record
-from sweeps.runs import Run
+from sweeps.runs import record
+from sweeps.runs.places import Run
 from tests.conftest import CPU, compose, options
 
 FILES = {

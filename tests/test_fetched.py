@@ -10,10 +10,10 @@ import pytest
 
 import sweeps.dashboard as dashboard
 from datamodules.task import Refused
-from sweeps import published
-from sweeps.commands import commands_of, note_command
-from sweeps.fetched import fetch, packed, write
-from sweeps.record import close_run
+from sweeps.evidence import published
+from sweeps.runs.commands import commands_of, note_command
+from sweeps.runs.fetched import fetch, packed, write
+from sweeps.runs.record import close_run
 from tests import synthetic
 from tests.wandb_records import ENTITY
 from tests.wandb_server import Server, serve

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import published
-from sweeps.found import of_points
-from sweeps.sweep_file import read
-from sweeps.wanted import Folder, Wanted, deciding
+from sweeps.evidence import published
+from sweeps.evidence.found import of_points
+from sweeps.evidence.wanted import Folder, Wanted, deciding
+from sweeps.schema.sweep_file import read
 
 SWEEPS = [path for path in sorted(published.FILE.parent.glob("*.yaml")) if path != published.FILE]
 PLACES = ["logger=offline", "resume=true", "trainer.devices=2", "data.num_workers=0", "scale=small", "cache_dir=here"]

@@ -10,10 +10,10 @@ import yaml
 from safetensors.torch import load_file
 
 from lightning_modules.cost import Cost
-from sweeps import fractions
-from sweeps.encoders import find_encoder, place_of
-from sweeps.pretraining import command_line
-from sweeps.rows import row_key
+from sweeps.evidence.rows import row_key
+from sweeps.planning.pretraining import command_line
+from sweeps.runs import fractions
+from sweeps.runs.encoders import find_encoder, place_of
 from tests.commands import TINY, command, summary, the_run
 from tests.test_pretraining import SMALL, TRANSFER, compose, mark, opened
 

@@ -9,11 +9,11 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from sweeps.ahead import alone, different, settings_of, tried_first
-from sweeps.plan import composing, point
-from sweeps.sweep_file import read
-from sweeps.sweep_parameters import choices
-from sweeps.tuning_space import Space
+from sweeps.planning.ahead import alone, different, settings_of, tried_first
+from sweeps.planning.plan import composing, point
+from sweeps.runs.tuning_space import Space
+from sweeps.schema.parameters import choices
+from sweeps.schema.sweep_file import read
 from tests.conftest import ROOT
 
 SWEEPS = {name: read(ROOT / f"sweeps/{name}.yaml") for name in ("generations", "generations_flops")}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from datamodules.glue_tasks import TASKS
-from sweeps import glue_table
-from sweeps.glue_table import Row, averages, lacking, lines, markdown, submission, summary
+from sweeps.evidence import glue_table
+from sweeps.evidence.glue_table import Row, averages, lacking, lines, markdown, submission, summary
 from tests.commands import ROOT, TINY, command, the_run
 from tests.commands import summary as record_of
 
@@ -333,7 +333,9 @@ def test_a_zip_that_fails_leaves_the_old_one(
 
 
 def test_the_table_needs_no_torch() -> None:
-    question = "import sys, sweeps.glue_table; print(sorted({'torch', 'lightning', 'datasets'} & set(sys.modules)))"
+    question = (
+        "import sys, sweeps.evidence.glue_table; print(sorted({'torch', 'lightning', 'datasets'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", question], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from datamodules.task import Refused
-from sweeps import board, jobs, lease
-from sweeps.board import Board
-from sweeps.environment import child_environment, gpus_needed, rank_of, visible_gpus
-from sweeps.failures import report_failures
-from sweeps.job import ELSEWHERE, Job
-from sweeps.jobs import Pool, run_jobs
+from sweeps.jobs import board, lease
+from sweeps.jobs import pool as jobs
+from sweeps.jobs.board import Board
+from sweeps.jobs.environment import child_environment, gpus_needed, rank_of, visible_gpus
+from sweeps.jobs.failures import report_failures
+from sweeps.jobs.job import ELSEWHERE, Job
+from sweeps.jobs.pool import Pool, run_jobs
 
 SCRIPT = """
 import json, os, sys, time
@@ -196,7 +197,7 @@ def test_a_stop_reaches_every_process_of_every_job(tmp_path: Path) -> None:
         "time.sleep(60)\n"
     )
     parent = (
-        "import sys; from pathlib import Path; from sweeps import jobs\n"
+        "import sys; from pathlib import Path; from sweeps.jobs import pool as jobs\n"
         f"jobs.PROGRAM = Path({str(script)!r})\n"
         f"todo = [jobs.Job(n, (f'place={tmp_path}/' + n,), Path({str(tmp_path)!r}) / n) for n in 'ab']\n"
         f"jobs.run_jobs(todo, 2, Path({str(tmp_path)!r}) / 'logs', 'group')\n"
@@ -335,7 +336,7 @@ def test_ranks_that_outlive_the_first_are_ended(tmp_path: Path, monkeypatch: pyt
 def test_a_job_whose_parent_was_killed_stops(tmp_path: Path) -> None:
     """Unless it works for a lease, which others wait for."""
     child = (
-        "import os, sys, time; from sweeps.environment import following\n"
+        "import os, sys, time; from sweeps.jobs.environment import following\n"
         "with following():\n"
         "    open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)\n"
     )
@@ -399,8 +400,8 @@ def by_hand(todo: list[Job], logs: Path) -> list[jobs.Outcome]:
 LAUNCHER = """
 import sys
 from pathlib import Path
-from sweeps import jobs
-from sweeps.sentences import answering
+from sweeps.jobs import pool as jobs
+from sweeps.jobs.sentences import answering
 place = Path(sys.argv[1])
 jobs.PROGRAM = place / "program.py"
 todo = [

@@ -20,10 +20,10 @@ from datamodules.squad_windows import SpanExamples
 from datamodules.task import Refused, fingerprint
 from lightning_modules.bert import Bert
 from lightning_modules.start import adopt, find_start
-from sweeps import layers as layers_module
-from sweeps import record
-from sweeps.layers import layer_facts
-from sweeps.runs import Run, experiment, plain
+from sweeps.runs import layers as layers_module
+from sweeps.runs import record
+from sweeps.runs.layers import layer_facts
+from sweeps.runs.places import Run, experiment, plain
 from tests.conftest import CPU, compose
 from tests.test_features import CHOICE, MARKED, PAIR, examples
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import lease as module
-from sweeps.environment import HELD
-from sweeps.lease import Claim, Lease, beating, kept_alive
+from sweeps.jobs import lease as module
+from sweeps.jobs.environment import HELD
+from sweeps.jobs.lease import Claim, Lease, beating, kept_alive
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from datamodules.task import OBJECTIVES, Refused, Task
 from datamodules.tokenization import Vocabulary
 from lightning_modules.bert import Bert
 from lightning_modules.interop import transformers as interop
-from sweeps.checks import FOLLOWERS, check_followers
-from sweeps.settings import leaves
+from sweeps.runs.checks import FOLLOWERS, check_followers
+from sweeps.runs.settings import leaves
 from tests.conftest import compose
 from tests.test_objectives import SPECIALS, corpus_of, shaped, vocabulary_of
 

@@ -6,8 +6,8 @@ from hydra.core.hydra_config import HydraConfig
 from wandb.errors import UsageError
 
 from datamodules.task import Refused
-from sweeps.loggers import about, group, reaching
-from sweeps.pretraining import command_line
+from sweeps.planning.pretraining import command_line
+from sweeps.runs.loggers import about, group, reaching
 from tests.conftest import CONF, compose
 
 TASK = ("data=glue", "data.source=miniature", "data.task=rte", "model=bert_miniature")

@@ -27,7 +27,7 @@ from lightning_modules.base import LanguageModel
 from lightning_modules.evaluation import evaluate
 from lightning_modules.heads import HEADS
 from lightning_modules.training import make_trainer
-from sweeps.runs import plain
+from sweeps.runs.places import plain
 from tests.conftest import CONF, CPU, compose, generated, options
 
 # Overrides -> parameters of encoder and pooler (or of words' vectors), and with both heads where that is published.

@@ -12,7 +12,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from safetensors.torch import load_file
 
-from sweeps.multirun import short_names
+from sweeps.planning.multirun import short_names
 from tests.commands import NO_DROPOUT, QUIET, ROOT, TINY, Done, command, environment, launch, summary
 from tests.conftest import compose
 from tests.test_prepare import write_rte
@@ -48,7 +48,7 @@ def test_each_job_is_a_process_with_its_point_and_one_that_fails_stops_no_other(
 ) -> None:
     """What becomes of real ones is slow."""
     (tmp_path / "program.py").write_text(SCRIPT.format(place=str(tmp_path)))
-    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", tmp_path / "program.py")
     monkeypatch.setenv("WANDB_RUN_ID", "parents")
     shared = (*private(tmp_path), "data=glue", "data.source=miniature", *QUIET)
     done = command(tmp_path, "-m", *shared, "data.task=nonsense,rte")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.runs import run_name
+from sweeps.runs.places import run_name
 from tests.conftest import compose
 from tests.test_prepare import write_rte
 

@@ -6,8 +6,8 @@ import torch
 
 from datamodules.bilm import asked
 from datamodules.corpus import Corpus
-from sweeps import neighbours
-from sweeps.neighbours import farthest
+from sweeps.showing import neighbours
+from sweeps.showing.neighbours import farthest
 from tests.test_bilm_objective import corpus
 from tests.test_elmo import elmo
 

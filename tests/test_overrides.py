@@ -9,11 +9,11 @@ from hydra.errors import HydraException
 
 from datamodules.task import Refused
 from sweeps import dashboard
-from sweeps.found import of_points
-from sweeps.overrides import value_of, with_overrides
-from sweeps.plan import Told
-from sweeps.sweep_file import Sweep, read
-from sweeps.wanted import Family, Folder, Wanted, deciding
+from sweeps.evidence.found import of_points
+from sweeps.evidence.wanted import Family, Folder, Wanted, deciding
+from sweeps.planning.plan import Told
+from sweeps.schema.overrides import value_of, with_overrides
+from sweeps.schema.sweep_file import Sweep, read
 from tests.conftest import ROOT, compose
 from tests.test_sweep_file import sweep_of, written
 

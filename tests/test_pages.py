@@ -9,12 +9,12 @@ from statistics import fmean, stdev
 import pytest
 
 import sweeps.dashboard as dashboard
-from sweeps import published
+from sweeps.evidence import published
+from sweeps.evidence.published import Value
+from sweeps.evidence.wanted import begun
 from sweeps.pages import sweep, writing
 from sweeps.pages.blocks import Cell, Page, Table, number
 from sweeps.pages.overview import overview
-from sweeps.published import Value
-from sweeps.wanted import begun
 from tests import synthetic
 from tests.pages import PAPER, built, paper
 

@@ -16,7 +16,7 @@ from datamodules.shards import Split
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
 from datamodules.words import Lexicon, Words
-from sweeps.runs import run_name
+from sweeps.runs.places import run_name
 from tests.conftest import compose
 from tests.test_tokenization import google_words
 

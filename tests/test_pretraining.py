@@ -18,9 +18,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from datamodules.task import fingerprint
-from sweeps.encoders import planned_facts, pretraining_of
-from sweeps.pretraining import command_line
-from sweeps.settings import differences, quoted, typed
+from sweeps.planning.pretraining import command_line
+from sweeps.runs.encoders import planned_facts, pretraining_of
+from sweeps.runs.settings import differences, quoted, typed
 from tests.commands import TINY, command, launch, start, summary, the_run
 from tests.conftest import CONF, options
 
@@ -276,7 +276,7 @@ def test_the_child_finds_private_configurations_and_its_last_words_are_told(
         f"pathlib.Path({str(tmp_path / 'said')!r}).write_text('\\n'.join(sys.argv[1:]))\n"
         "sys.exit('error: woe')\n"
     )
-    monkeypatch.setattr("sweeps.jobs.PROGRAM", program)
+    monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", program)
     place, search = tmp_path / "place", f"hydra.searchpath=[file://{tmp_path}/mine]"
     place.mkdir()
     done = command(place, search, *TRANSFER, *SMALL, "model=mine")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from datamodules.task import Refused
-from sweeps.published import FILE, Claim, Published, Row, published, read
-from sweeps.sweep_file import read as read_sweep
+from sweeps.evidence.published import FILE, Claim, Published, Row, published, read
+from sweeps.schema.sweep_file import read as read_sweep
 
 TABLES = read()
 SWEEPS = ["elmo_layers", "elmo_placement", "elmo_layer_probe", "mlm_masking", "mlm_rate", "nsp", "bert_objective"]

@@ -18,10 +18,10 @@ from datamodules.task import Refused, Task
 from datamodules.tokenization import WordPiece, save_tokenizer
 from lightning_modules.bert import Bert
 from lightning_modules.start import adopt, find_start
-from sweeps.checks import check_switches
-from sweeps.record import identify
-from sweeps.runs import Run, plain, refusing
-from sweeps.sentences import wrong_key
+from sweeps.jobs.sentences import wrong_key
+from sweeps.runs.checks import check_switches
+from sweeps.runs.places import Run, plain, refusing
+from sweeps.runs.record import identify
 from tests.conftest import CPU, ROOT, compose
 
 GLUE = "data=glue data.source=miniature data.task=rte "

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from datamodules import miniature
 from lightning_modules import callbacks, cost, training
-from sweeps.files import read_history
+from sweeps.jobs.files import read_history
 from tests.commands import NO_DROPOUT, TINY, command, history, launch, start, summary, table, the_run
 
 SHARED = (*TINY, *NO_DROPOUT, "trainer.log_every_n_steps=1")

@@ -22,8 +22,8 @@ from safetensors.torch import load_file
 from datamodules import miniature
 from datamodules.glue_tasks import TASKS
 from lightning_modules.bert import Bert
-from sweeps.commands import COMMANDS
-from sweeps.runs import alone
+from sweeps.runs.commands import COMMANDS
+from sweeps.runs.places import alone
 from tests.commands import QUIET, ROOT, TINY, Done, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 

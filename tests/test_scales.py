@@ -9,12 +9,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.task import Refused
-from sweeps.checks import check_switches
-from sweeps.encoders import pretraining_of
-from sweeps.environment import scaled
-from sweeps.loggers import tags
-from sweeps.pretraining import command_line
-from sweeps.runs import run_name
+from sweeps.jobs.environment import scaled
+from sweeps.planning.pretraining import command_line
+from sweeps.runs.checks import check_switches
+from sweeps.runs.encoders import pretraining_of
+from sweeps.runs.loggers import tags
+from sweeps.runs.places import run_name
 from tests.commands import command
 from tests.conftest import CONF, compose, options
 

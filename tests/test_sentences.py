@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import sentences
-from sweeps.job import Job
-from sweeps.jobs import run_jobs
-from sweeps.sentences import advising, answering
-from sweeps.stopping import heeding
+from sweeps.jobs import sentences
+from sweeps.jobs.job import Job
+from sweeps.jobs.pool import run_jobs
+from sweeps.jobs.sentences import advising, answering
+from sweeps.runs.stopping import heeding
 from tests.commands import TINY, command
 
 SMOKE = (*TINY, "trainer=smoke", "logger=csv")
@@ -61,7 +61,7 @@ def test_a_stop_of_many_jobs_says_that_the_same_command_goes_on(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sweeps.jobs.Pool.begin", stop)
+    monkeypatch.setattr("sweeps.jobs.pool.Pool.begin", stop)
     with pytest.raises(SystemExit) as ended, answering(), advising(sentences.RESUME):
         run_jobs([Job("a", (), tmp_path)], 1, tmp_path / "logs", "group")
     assert ended.value.code == 130

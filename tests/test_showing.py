@@ -15,9 +15,9 @@ from datamodules import excerpts
 from datamodules.shards import TokenizedCorpus
 from lightning_modules.evaluation import Results
 from lightning_modules.networks.transformer import SelfAttention
-from sweeps import showing
-from sweeps.attention import draw, few
-from sweeps.closing import closing_words
+from sweeps.runs.closing import closing_words
+from sweeps.showing import pretrained as showing
+from sweeps.showing.attention import draw, few
 from tests.commands import TINY, cache_of, command, summary, the_run
 from tests.conftest import CPU, compose
 

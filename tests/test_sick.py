@@ -13,8 +13,8 @@ from datamodules.glue import Glue
 from datamodules.glue_tasks import ALL_TASKS, TASKS
 from datamodules.miniature.tasks import made_rows
 from datamodules.tokenization import WordPiece
-from sweeps.glue_table import AVERAGES
-from sweeps.suite import is_suite
+from sweeps.evidence.glue_table import AVERAGES
+from sweeps.planning.suite import is_suite
 from tests.commands import TINY, command, summary, table, the_run
 from tests.conftest import compose
 from tests.hub_server import write_dataset

@@ -21,7 +21,7 @@ from datamodules.squad_files import Shown, ranked
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
 from lightning_modules.bert import Bert
-from sweeps.mistakes import ALL, WRONG, article, chosen, page, pieces, row
+from sweeps.showing.mistakes import ALL, WRONG, article, chosen, page, pieces, row
 from tests.commands import NO_DROPOUT, TINY, command, history, launch, summary, table, the_run
 from tests.hub_server import write_dataset
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.power import needed, power, scaled
-from sweeps.replicates import Nested, samples_of
-from sweeps.statistics import LEVEL, Interval, Source, equivalence, holm, paired_difference
+from sweeps.evidence.power import needed, power, scaled
+from sweeps.evidence.replicates import Nested, samples_of
+from sweeps.evidence.statistics import LEVEL, Interval, Source, equivalence, holm, paired_difference
 from tests.bootstrap import bootstrap, drawn, weights
 
 TIMES = 600

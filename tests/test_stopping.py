@@ -10,9 +10,9 @@ import pytest
 
 from datamodules.task import Refused
 from lightning_modules import cost
-from sweeps.files import has_finished, read_history
-from sweeps.job import Job
-from sweeps.rows import read_records
+from sweeps.evidence.rows import read_records
+from sweeps.jobs.files import has_finished, read_history
+from sweeps.jobs.job import Job
 from tests.commands import NO_DROPOUT, TINY, command, history, summary, the_run
 
 SHORT = (*TINY, *NO_DROPOUT, "trainer.max_epochs=-1", "trainer.max_steps=6", "trainer.log_every_n_steps=1")
@@ -36,7 +36,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Stopped:
                 signal.raise_signal(cause)
 
         with monkeypatch.context() as patch:
-            patch.setattr("sweeps.sentences.die", die)
+            patch.setattr("sweeps.jobs.sentences.die", die)
             patch.setattr(cost.Cost, "on_train_batch_end", end)
             return command(place, *SHORT).status
 

@@ -24,9 +24,9 @@ from datamodules.traversal import Traversal
 from lightning_modules.bert import Bert
 from lightning_modules.gpt import Gpt
 from lightning_modules.heads import Choice
-from sweeps.glue_table import AVERAGES
-from sweeps.record import identify
-from sweeps.suite import is_suite
+from sweeps.evidence.glue_table import AVERAGES
+from sweeps.planning.suite import is_suite
+from sweeps.runs.record import identify
 from tests.commands import TINY, command, summary, table, the_run
 from tests.conftest import compose
 from tests.hub_server import write_dataset

@@ -10,7 +10,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from datamodules.task import Refused
-from sweeps.sweep_file import Sweep, read
+from sweeps.schema.sweep_file import Sweep, read
 from tests.conftest import compose
 
 COMMAND = ["${env}", "${interpreter}", "${program}", "data=glue", "data.task=rte", "${args_no_hyphens}", "logger=csv"]

@@ -14,14 +14,14 @@ from omegaconf import DictConfig
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from datamodules.task import Refused, fingerprint
-from sweeps.ahead import after, alone, by_turns, different, jobs_ahead, settings_of
-from sweeps.encoders import planned_facts, pretraining_of
-from sweeps.estimate import GUESSES, Cost, estimate, expected_seconds
-from sweeps.job import Job
+from sweeps.jobs.job import Job
 from sweeps.launch import launch, main
-from sweeps.plan import Plan, Told, composing, divided, point
-from sweeps.sweep_file import Sweep, read
-from sweeps.sweep_parameters import choices
+from sweeps.planning.ahead import after, alone, by_turns, different, jobs_ahead, settings_of
+from sweeps.planning.estimate import GUESSES, Cost, estimate, expected_seconds
+from sweeps.planning.plan import Plan, Told, composing, divided, point
+from sweeps.runs.encoders import planned_facts, pretraining_of
+from sweeps.schema.parameters import choices
+from sweeps.schema.sweep_file import Sweep, read
 from tests.commands import command, summary
 from tests.conftest import ROOT
 
@@ -116,7 +116,7 @@ def check_constructs(cfg: DictConfig) -> None:
     """Data and model take the values, and the model takes the way to learn the task."""
     import torch
 
-    from sweeps.runs import plain
+    from sweeps.runs.places import plain
 
     data: Any = instantiate(cfg.data, _convert_="all")
     with torch.device("meta"):
@@ -210,7 +210,7 @@ def test_a_pre_training_that_failed_is_not_tried_again_by_its_points(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("program.py").write_text(FAILING)
-    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", tmp_path / "program.py")
     sweep = replace(
         SWEEPS["elmo_placement"],
         parameters={"pretrain.seed": {"values": [0, 1]}, "transfer.plug": {"values": ["[input]", "[output]"]}},
@@ -236,7 +236,7 @@ def test_what_cannot_fit_into_a_budget_is_not_begun(
     """Before anything of its kind has run, by a guess for its scale: an encoder of 32 hours is none for one hour."""
     monkeypatch.chdir(tmp_path)
     Path("program.py").write_text("raise SystemExit(1)")
-    monkeypatch.setattr("sweeps.jobs.PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", tmp_path / "program.py")
     small = replace(SWEEPS["elmo_placement"], parameters={"pretrain.seed": {"values": [0]}})
     told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=40s"]
     assert launch(small, Told.of(told), tmp_path / "x") == 0

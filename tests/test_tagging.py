@@ -30,8 +30,8 @@ from datamodules.words import Words
 from lightning_modules.answering import load_model
 from lightning_modules.bert import Bert
 from lightning_modules.head import Head
-from sweeps.layers import fill
-from sweeps.rows import rows_of
+from sweeps.evidence.rows import rows_of
+from sweeps.runs.layers import fill
 from tests.commands import TINY, command, summary, table, the_run
 from tests.conftest import compose
 from tests.hub_server import write_dataset

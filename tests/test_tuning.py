@@ -15,15 +15,15 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from datamodules.task import Refused
-from sweeps import jobs
-from sweeps.ahead import alone
-from sweeps.encoders import planned_facts, pretraining_of
-from sweeps.job import Job
-from sweeps.lease import Lease
-from sweeps.once import Work, see_to
-from sweeps.runs import experiment, run_name
-from sweeps.tuning import Trial, affordable, best, make_trial, tuned
-from sweeps.tuning_space import Space
+from sweeps.jobs import pool as jobs
+from sweeps.jobs.job import Job
+from sweeps.jobs.lease import Lease
+from sweeps.jobs.once import Work, see_to
+from sweeps.planning.ahead import alone
+from sweeps.planning.tuning import Trial, affordable, best, make_trial, tuned
+from sweeps.runs.encoders import planned_facts, pretraining_of
+from sweeps.runs.places import experiment, run_name
+from sweeps.runs.tuning_space import Space
 from tests.commands import TINY, command, launch, summary, the_run
 from tests.conftest import CONF
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from datamodules.task import Refused
-from sweeps.flips import flip_p
-from sweeps.published import Claim
-from sweeps.replicates import Nested
-from sweeps.statistics import LEVEL, paired_difference
-from sweeps.verdicts import Case, Judgement, Verdict, judge, judge_all
+from sweeps.evidence.flips import flip_p
+from sweeps.evidence.published import Claim
+from sweeps.evidence.replicates import Nested
+from sweeps.evidence.statistics import LEVEL, paired_difference
+from sweeps.evidence.verdicts import Case, Judgement, Verdict, judge, judge_all
 
 GREATER = Claim("g", ("new", "old"), "rte", "accuracy", "greater", ("small", "paper"), "bert", published=3.0)
 ALIKE = replace(GREATER, id="e", says="equivalent", margin=2.0, published=0.5)

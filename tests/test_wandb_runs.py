@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeps.fetched import NOT_READ, RECORD
-from sweeps.sweep_file import read
+from sweeps.runs.fetched import NOT_READ, RECORD
+from sweeps.schema.sweep_file import read
 from tests.commands import QUIET, ROOT, environment, launch, summary
 from tests.test_jobs import is_zombie
 from tests.wandb_records import Run

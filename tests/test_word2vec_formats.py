@@ -20,7 +20,7 @@ from datamodules.words import Lexicon
 from lightning_modules import encoder_io
 from lightning_modules.interop import word2vec
 from lightning_modules.word2vec import Word2Vec
-from sweeps.runs import run_name
+from sweeps.runs.places import run_name
 from sweeps.vectors import Place, converted, export
 from tests.commands import QUIET, command, summary, the_run
 from tests.conftest import compose

@@ -18,10 +18,10 @@ from datamodules.task import Refused, fingerprint
 from datamodules.word_sets import Pair, Question, WordSets, read
 from datamodules.word_vectors import Bench, WordVectors
 from lightning_modules.evaluation import Results
-from sweeps import showing
-from sweeps.projection import COLOURS, beside, draw, overlap
-from sweeps.rows import values
-from sweeps.words import flattened, nearest
+from sweeps.evidence.rows import values
+from sweeps.showing import pretrained as showing
+from sweeps.showing.projection import COLOURS, beside, draw, overlap
+from sweeps.showing.words import flattened, nearest
 from tests.commands import cache_of
 from tests.conftest import CPU, compose
 from tests.test_word_vectors import Table, tokenizer_of

@@ -22,9 +22,9 @@ from datamodules.words import Lexicon
 from lightning_modules.elmo import Elmo
 from lightning_modules.interop import word2vec
 from lightning_modules.word2vec import Word2Vec
-from sweeps import given_words, record
-from sweeps.given_words import rows_of, transfer_of
-from sweeps.runs import Run, run_name
+from sweeps.runs import given_words, record
+from sweeps.runs.given_words import rows_of, transfer_of
+from sweeps.runs.places import Run, run_name
 from tests.conftest import CPU, compose
 from tests.test_features import PAIR, batch_of, bert, head_of
 from tests.test_tokenization import google_words

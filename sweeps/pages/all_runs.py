@@ -1,9 +1,9 @@
 """The list of all runs that a page is made of."""
 
-from sweeps.comparison import Comparison
+from sweeps.evidence.comparison import Comparison
+from sweeps.evidence.results import BROKEN, FAILED, FINISHED, Result
 from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number
 from sweeps.pages.links import Links
-from sweeps.results import BROKEN, FAILED, FINISHED, Result
 
 
 def all_runs(told: Comparison, links: Links) -> Table:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
 
-from sweeps.comparison import Comparison
+from sweeps.evidence.comparison import Comparison
+from sweeps.evidence.results import Result
 from sweeps.pages.blocks import Cell, Table, number
-from sweeps.results import Result
 
 Figures = Mapping[str, Any]
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.comparison import Comparison, Group, Setting
-from sweeps.intervals import halfwidth
-from sweeps.ladders import of_metrics
+from sweeps.evidence.comparison import Comparison, Group, Setting
+from sweeps.evidence.intervals import halfwidth
+from sweeps.evidence.picture import COLOURS
 from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import Groups, clear, colour, layout, look, named, plain, scored, short, unit
 from sweeps.pages.links import Links
-from sweeps.picture import COLOURS
+from sweeps.showing.ladders import of_metrics
 
 LOWEST, BESIDE, BAR = 352, 90, 24  # pixels: of bars' whole figure, of its axis, and of a bar
 NO_ROWS = "#8c96a8"  # a colour that no row has in the curves

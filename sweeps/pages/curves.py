@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from datamodules.task import fingerprint
-from sweeps.comparison import Comparison, Setting
-from sweeps.files import HISTORY
+from sweeps.evidence.comparison import Comparison, Setting
+from sweeps.evidence.results import Result
+from sweeps.jobs.files import HISTORY
 from sweeps.pages.blocks import Figure, file_name
 from sweeps.pages.figures import clear, layout, look, scored, short
 from sweeps.pages.links import Links
-from sweeps.results import Result
 
 MOST = 500  # points of a curve
 SCORE = "val/score"  # on what the epoch is chosen

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sweeps.comparison import Comparison, Group, Setting
-from sweeps.picture import COLOURS
+from sweeps.evidence.comparison import Comparison, Group, Setting
+from sweeps.evidence.picture import COLOURS
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star")

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.mistakes import safe
 from sweeps.pages.blocks import Block, Cell, Figure, Heading, Page, Points, Table, Words
+from sweeps.showing.mistakes import safe
 
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; img-src 'self' data: blob:"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweeps.comparison import Comparison
-from sweeps.conclusions import counted
+from sweeps.evidence.comparison import Comparison
+from sweeps.evidence.conclusions import counted
+from sweeps.evidence.results import FAILED
 from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, count, have
 from sweeps.pages.overview import overview
 from sweeps.pages.sweep import name_of, title_of
-from sweeps.results import FAILED
 
 GENERATIONS = "generations"  # the sweep that puts all models on equal terms
 

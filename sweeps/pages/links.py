@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from sweeps.results import FINISHED, Result, read
+from sweeps.evidence.results import FINISHED, Result, read
 
 
 class Links:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sweeps.comparison import Comparison, Setting
+from sweeps.evidence.comparison import Comparison, Setting
 from sweeps.pages.blocks import Cell, Table, number
 from sweeps.pages.tables import legend, printed_cell, row_cell, setting_name, state
 

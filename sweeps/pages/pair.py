@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from sweeps.comparison import Comparison
-from sweeps.conclusions import counted
+from sweeps.evidence.comparison import Comparison
+from sweeps.evidence.conclusions import counted
+from sweeps.evidence.replicates import Nested
+from sweeps.evidence.results import Result
+from sweeps.evidence.rows import settings_of
+from sweeps.evidence.statistics import paired_difference
 from sweeps.pages.blocks import Block, Cell, Heading, Page, Table, Words, file_name, number, signed
 from sweeps.pages.links import Links
-from sweeps.replicates import Nested
-from sweeps.results import Result
-from sweeps.rows import settings_of
-from sweeps.runs import ELSEWHERE
-from sweeps.settings import leaves, without
-from sweeps.statistics import paired_difference
+from sweeps.runs.places import ELSEWHERE
+from sweeps.runs.settings import leaves, without
 
 NOTHING = "–"
 MOST, UNFOLDED = 1000, 50  # examples of a table, and of one that is seen at once

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sweeps.files import write_text
+from sweeps.jobs.files import write_text
 from sweeps.pages import html, writing
 from sweeps.pages.blocks import Heading, Page, Words
 

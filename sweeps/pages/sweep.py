@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from sweeps.comparison import Comparison, Setting
-from sweeps.conclusions import counted
+from sweeps.evidence.comparison import Comparison, Setting
+from sweeps.evidence.conclusions import counted
 from sweeps.pages import tables
 from sweeps.pages.all_runs import all_runs
 from sweeps.pages.blocks import Block, Heading, Page, Points, Words, file_name, have, number, signed

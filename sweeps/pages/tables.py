@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sweeps.comparison import Comparison, Group, Setting
-from sweeps.ladders import of_metrics
+from sweeps.evidence.comparison import Comparison, Group, Setting
+from sweeps.evidence.results import FAILED
+from sweeps.evidence.statistics import Interval
 from sweeps.pages.blocks import NOT_RUN, Cell, Table, count, number, signed
 from sweeps.pages.figures import unit
-from sweeps.results import FAILED
-from sweeps.statistics import Interval
+from sweeps.showing.ladders import of_metrics
 
 PARTS = ("seen", "unseen")
 COUNTS = ("encoders", "runs", "collapsed")
