@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from datamodules import formats
+from datamodules.lexicon import Lexicon, in_words, spelled
 from datamodules.log_uniform import drawn
 from datamodules.masking import generator
 from datamodules.shards import TokenizedCorpus, offsets
 from datamodules.task import Refused, whole
 from datamodules.tokenization import Vocabulary
-from datamodules.words import Lexicon, in_words, spelled
 from datamodules.yardstick import Yardstick
 
 LONGEST = 400  # words of a sentence; of a longer one the rest is left out where it stands by itself

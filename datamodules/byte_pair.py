@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from datamodules.specials import ROLES
 from datamodules.task import Refused, one_of, whole
-from datamodules.tokenization import ROLES, Subwords, kind_of, read_tokenizer
+from datamodules.tokenization import Subwords, kind_of, read_tokenizer
 from datamodules.wordpiece_training import count_words, learn
 
 END = "</w>"

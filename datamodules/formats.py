@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from datamodules.lexicon import in_words
 from datamodules.tagged import Words, where_tags_stand, words_of_lines
 from datamodules.task import OBJECTIVES, Task, one_of
 from datamodules.tokenization import Vocabulary
-from datamodules.words import in_words
 
 
 @dataclass

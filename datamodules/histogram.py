@@ -10,7 +10,7 @@ PART = 1 << 18  # ids that are counted at once, for bincount works on 64-bit cop
 
 
 class Counted(Protocol):
-    """Tells words from the pieces that spell them (words.Lexicon)."""
+    """Tells words from the pieces that spell them (lexicon.Lexicon)."""
 
     def starts(self, ids: np.ndarray, /) -> np.ndarray:
         """(n,) bool, whether a word begins."""

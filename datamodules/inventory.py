@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 
 from datamodules import formats
 from datamodules.byte_pair import END
+from datamodules.lexicon import in_words
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, kind_of, read_tokenizer
-from datamodules.words import in_words
 
 LISTS = "an encoder's folder or tokenizer.json with a vocabulary of words, or a .txt with a word a line"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from datamodules.byte_letters import LETTERS, as_letters
-from datamodules.tokenization import ROLES
+from datamodules.specials import ROLES
 
 SPECIALS = tuple(ROLES["Words"][role] for role in ("bos", "eos", "unk"))
 CONTINUES = "##"

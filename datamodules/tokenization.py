@@ -14,23 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from datamodules.lexicon import Lexicon
+from datamodules.specials import ROLES
 from datamodules.task import Refused, one_of, whole
 from datamodules.tokenizer_files import KINDS, find, from_json, lines_of
 from datamodules.wordpiece_training import learn_pieces
 
-if TYPE_CHECKING:  # it is built on this file
-    from datamodules.words import Lexicon
-
-ROLES: dict[str, dict[str, str]] = {  # a kind of tokenizer -> its tokens that are not text, by what they are for
-    "WordPiece": {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"},
-    "BPE": {"unk": "<unk>"},
-    "Words": {"bos": "<S>", "eos": "</S>", "unk": "<UNK>"},
-}
 SPECIALS = tuple(ROLES["WordPiece"].values())
 MAX_WORD = 200  # characters; a longer word is one [UNK] (Google's number; the tokenizers library's own is 100)
 
@@ -175,14 +168,12 @@ class Vocabulary:
         return tuple(self.specials.values())
 
     @cached_property
-    def lexicon(self) -> "Lexicon":
+    def lexicon(self) -> Lexicon:
         """The words behind the pieces.
 
         Raises:
             Refused: when the tokenizer cuts words into pieces.
         """
-        from datamodules.words import Lexicon
-
         if self.tokenizer is None or kind_of(self.tokenizer) != "Words":
             raise Refused("text.tokenizer cuts words into pieces: the model reads whole words, so it may be Words.")
         return Lexicon(self.tokenizer)

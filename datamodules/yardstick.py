@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
+from datamodules.lexicon import Lexicon
 from datamodules.shards import Split
-from datamodules.tokenization import ROLES, kind_of
-from datamodules.words import Lexicon
+from datamodules.specials import ROLES
+from datamodules.tokenization import kind_of
 
 BLANK = 1  # byte after each word
 STOPS = ".!?"
@@ -142,7 +143,7 @@ class Yardstick:
     def of_forms(lexicon: Lexicon, forms: np.ndarray) -> tuple[float, float]:
         """As a call, of whole words: each pays for its own spelling, if it is unknown to the softmax.
 
-        Exact, but for a word of more than words.MAX_WORD bytes, which is taken for "<UNK>".
+        Exact, but for a word of more than spelling.MAX_WORD bytes, which is taken for "<UNK>".
         """
         sizes = lexicon.sizes(forms)
         return float(sizes.sum()), float(sizes[lexicon.labels(forms) == lexicon.unk].sum() * SPELLING)

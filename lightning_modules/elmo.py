@@ -25,7 +25,7 @@ from lightning_modules.networks.char_cnn import CharCnn
 from lightning_modules.networks.sampled_softmax import full_loss, sampled_loss
 from lightning_modules.shape import check_dropout
 
-WIDEST = 7  # datamodules.words keeps so much room after the longest word of a batch
+WIDEST = 7  # datamodules.lexicon keeps so much room after the longest word of a batch
 FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))  # width, how many
 
 

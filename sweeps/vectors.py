@@ -17,12 +17,12 @@ from filelock import FileLock
 from omegaconf import DictConfig
 from tokenizers import normalizers
 
+from datamodules.lexicon import Lexicon
 from datamodules.phrases import JOINER
 from datamodules.spelling import SPECIALS, may_be_entry, spelled_by
 from datamodules.task import Refused, fingerprint
 from datamodules.text_files import mark_of
 from datamodules.tokenization import kind_of, read_tokenizer, save_tokenizer
-from datamodules.words import Lexicon
 from lightning_modules import encoder_io
 from lightning_modules.interop import word2vec
 

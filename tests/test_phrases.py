@@ -11,11 +11,12 @@ from tokenizers import Tokenizer, normalizers
 
 from datamodules.causal import CausalLM
 from datamodules.corpus import Corpus
+from datamodules.lexicon import Lexicon
 from datamodules.phrases import JOINER, Counts, Phrases, Search, Splitter
 from datamodules.shards import Split
 from datamodules.task import Refused
 from datamodules.tokenization import WordPiece
-from datamodules.words import Lexicon, Words
+from datamodules.words import Words
 from sweeps.runs.places import run_name
 from tests.conftest import compose
 from tests.test_tokenization import google_words

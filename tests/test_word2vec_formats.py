@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from datamodules.lexicon import Lexicon
 from datamodules.phrases import JOINER
 from datamodules.spelling import spelled_by
 from datamodules.task import Refused
 from datamodules.tokenization import read_tokenizer, save_tokenizer
-from datamodules.words import Lexicon
 from lightning_modules import encoder_io
 from lightning_modules.interop import word2vec
 from lightning_modules.word2vec import Word2Vec

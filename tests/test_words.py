@@ -17,10 +17,11 @@ from datamodules import histogram
 from datamodules.causal import CausalLM
 from datamodules.corpus import Corpus
 from datamodules.histogram import histogram_of
+from datamodules.lexicon import COLUMNS, MARGIN, Lexicon
 from datamodules.shards import Split
 from datamodules.task import Refused
 from datamodules.tokenization import Vocabulary, WordPiece, encode_all, save_tokenizer
-from datamodules.words import COLUMNS, MARGIN, Lexicon, Words
+from datamodules.words import Words
 from datamodules.yardstick import Pieces, Yardstick, text_bytes
 from tests.test_tokenization import HAND_WRITTEN, google_words
 

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 import run
 from datamodules import miniature
+from datamodules.lexicon import Lexicon
 from datamodules.spelling import spelled_by
 from datamodules.task import Refused
 from datamodules.tokenization import save_tokenizer
-from datamodules.words import Lexicon
 from lightning_modules.elmo import Elmo
 from lightning_modules.interop import word2vec
 from lightning_modules.word2vec import Word2Vec
