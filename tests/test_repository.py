@@ -17,6 +17,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE, LONGEST_FUNCTION = 250, 45
+# The rooms of sweeps/ from the ground up: each imports from itself and from those before it.
+ROOMS = ("jobs", "schema", "vectors", "showing", "runs", "evidence", "compare", "pages", "planning", "dashboard", "launch")
 
 # As patterns, so that this file passes its own tests.
 PATHS = re.compile(r"(?<![\w.~$}/-])/(?:home|work|root|Users)/\w")
@@ -165,6 +167,22 @@ def test_what_reads_text_knows_nothing_of_what_learns() -> None:
         if name.startswith("datamodules/")
         for line, module in imports(name)
         if inside(module, "lightning_modules")
+    ]
+    assert not wrong, wrong
+
+
+def room_of(module: str) -> int:
+    return ROOMS.index(module.split(".")[1])
+
+
+def test_rooms_of_sweeps_import_from_those_below() -> None:
+    names = [name for name in SOURCES if name.startswith("sweeps/") and name != "sweeps/__init__.py"]
+    assert {name.split("/")[1].removesuffix(".py") for name in names} == {*ROOMS}
+    wrong = [
+        f"{name}:{line} {module}"
+        for name in names
+        for line, module in imports(name)
+        if inside(module, "sweeps") and room_of(module) > room_of(name.removesuffix(".py").replace("/", "."))
     ]
     assert not wrong, wrong
 
