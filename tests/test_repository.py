@@ -18,7 +18,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE, LONGEST_FUNCTION = 250, 45
 # The rooms of sweeps/ from the ground up: each imports from itself and from those before it.
-ROOMS = ("jobs", "schema", "vectors", "showing", "runs", "evidence", "compare", "pages", "planning", "dashboard", "launch")
+ROOMS = ("jobs", "schema", "vectors", "showing", "runs", "evidence", "compare", "pages", "planning")
+ROOMS += ("dashboard", "launch")
 
 # As patterns, so that this file passes its own tests.
 PATHS = re.compile(r"(?<![\w.~$}/-])/(?:home|work|root|Users)/\w")
