@@ -203,7 +203,7 @@ def test_a_stop_reaches_every_process_of_every_job(tmp_path: Path) -> None:
         f"jobs.run_jobs(todo, 2, Path({str(tmp_path)!r}) / 'logs', 'group')\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[1], stderr=subprocess.PIPE
+        [sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[2], stderr=subprocess.PIPE
     )
     pids = [tmp_path / name / "pid" for name in "ab"]
     end = time.monotonic() + 60
@@ -348,7 +348,7 @@ def test_a_job_whose_parent_was_killed_stops(tmp_path: Path) -> None:
         "    subprocess.Popen(line, env={**os.environ, **more})\n"
         "time.sleep(60)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[1])
+    process = subprocess.Popen([sys.executable, "-c", parent], cwd=Path(jobs.__file__).parents[2])
     files = [tmp_path / name for name in "ab"]
     end = time.monotonic() + 60
     while not all(file.is_file() and file.read_text() for file in files) and time.monotonic() < end:
@@ -417,7 +417,7 @@ def launcher(tmp_path: Path, sleep: float) -> "subprocess.Popen[str]":
     """A process that runs the jobs a, b, which takes so many seconds, and c."""
     line = [sys.executable, "-c", LAUNCHER, str(tmp_path), str(sleep)]
     variables = {**os.environ, "SIDE_BY_SIDE_LEASE_SECONDS": "1.5"}
-    house = Path(jobs.__file__).parents[1]
+    house = Path(jobs.__file__).parents[2]
     pipe = subprocess.PIPE
     return subprocess.Popen(line, cwd=house, env=variables, stdout=pipe, stderr=pipe, text=True)
 
