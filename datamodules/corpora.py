@@ -129,3 +129,14 @@ def choose(corpus: str, own_files: bool, documents: str | None, sentences: str |
             f"data.sentences may say one for all: {', '.join(SENTENCES)}."
         )
     return chosen
+
+
+def text_of(row: dict, number: int, where: str) -> str:
+    """A row's text.
+
+    Raises:
+        Refused: when it has none.
+    """
+    if not isinstance(row["text"], str):
+        raise Refused(f"{where}, row {number}: 'text' is {row['text']!r}; it may be text only.")
+    return row["text"]

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from datamodules import sources, text_files
 from datamodules.base import TextDataModule
-from datamodules.corpora import PUNCTUATION, Layout, choose, divided, headed, sentences
+from datamodules.corpora import PUNCTUATION, Layout, choose, divided, headed, sentences, text_of
 from datamodules.corpus_examples import CorpusExamples, Groups, describe
 from datamodules.loading import BatchLoader, EvaluationLoader
 from datamodules.objectives import InStreams, NeedsCounts, Objective
@@ -21,7 +21,7 @@ from datamodules.passes import Curriculum, Passes
 from datamodules.phrases import Phrases, Search, Splitter, card
 from datamodules.preparation import Cutter, prepare, progress, watched
 from datamodules.shards import ShardWriter, Split
-from datamodules.task import GENERATED, Refused, Task, fingerprint, real, whole
+from datamodules.task import GENERATED, Refused, Task, fingerprint, one_of, real, whole
 from datamodules.tokenization import Subwords, Vocabulary, id_type, kind_of
 from datamodules.words import Words
 from datamodules.yardstick import Yardstick
@@ -49,6 +49,7 @@ class Corpus(TextDataModule):
         phrases, phrase_threshold, phrase_min_count: see `phrases.Search`; of a tokenizer of whole words.
         long_length: length of the sequences in the last `long_share` of all steps (BERT: 512 in the last tenth); None:
             `max_length` to the end. Needs trainer.max_steps.
+        equal_words: a pass reads no more words than the text has, also where the objective reads some of them twice.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Corpus(TextDataModule):
         validation_sequences: int = 2000,
         long_length: int | None = None,
         long_share: float = 0.1,
+        equal_words: bool = False,
         num_workers: int | None = None,
     ) -> None:
         super().__init__(source, tokenizer, global_batch_size, eval_batch_size, seed, cache_dir, num_workers)
@@ -78,6 +80,7 @@ class Corpus(TextDataModule):
         self.max_length = whole("data.max_length", max_length, 8)
         self.validation_sequences = whole("data.validation_sequences", validation_sequences)
         self.long_length = None if long_length is None else whole("data.long_length", long_length, 8)
+        self.equal_words = one_of("data.equal_words", equal_words, (True, False))
         self.long_share = real("data.long_share", long_share, "above 0 and below 1", lambda share: 0 < share < 1)
         self.files = [files] if isinstance(files, str) else list(files or [])
         self.layouts = choose("miniature" if source in GENERATED else corpus, bool(self.files), documents, sentences)
@@ -219,7 +222,7 @@ class Corpus(TextDataModule):
         objective, vocabulary = self.objective, self.vocabulary()
         if isinstance(objective, InStreams):
             objective = objective.in_streams(self.global_batch_size, vocabulary)
-        return CorpusExamples(groups, objective, vocabulary, length, self.seed)
+        return CorpusExamples(groups, objective, vocabulary, length, self.seed, equal_words=self.equal_words)
 
     def train_dataloader(self) -> BatchLoader | Passes | Curriculum:
         examples, total = self.train_examples, self.trainer.max_steps if self.trainer else -1
@@ -237,14 +240,3 @@ class Corpus(TextDataModule):
 
     def val_dataloader(self) -> EvaluationLoader:
         return self.eval_loader(self.val_examples)
-
-
-def text_of(row: dict, number: int, where: str) -> str:
-    """A row's text.
-
-    Raises:
-        Refused: when it has none.
-    """
-    if not isinstance(row["text"], str):
-        raise Refused(f"{where}, row {number}: 'text' is {row['text']!r}; it may be text only.")
-    return row["text"]

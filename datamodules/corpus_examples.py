@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from datamodules.masking import generator
-from datamodules.objectives import Objective
+from datamodules.objectives import Objective, Rereads
 from datamodules.shards import Split, TokenizedCorpus
 from datamodules.tokenization import Vocabulary
 from datamodules.yardstick import Yardstick
@@ -25,6 +25,11 @@ class CorpusExamples:
     """The sequences of one group. To a loader each group of each pass over the corpus is an epoch of its own.
 
     A pass takes the groups in an order of its own. What is drawn depends on (seed, pass, document or sequence) alone.
+
+    Args:
+        limit: sequences at most, evenly spread.
+        equal_words: a pass reads no more words than the text has: where the objective reads some twice, sequences are
+            left out, evenly spread.
     """
 
     def __init__(
@@ -36,9 +41,11 @@ class CorpusExamples:
         seed: int,
         limit: int | None = None,
         yardstick: Yardstick | None = None,
+        equal_words: bool = False,
     ) -> None:
         self.groups, self.objective, self.vocabulary = groups, objective, vocabulary
         self.max_length, self.seed, self.limit, self.yardstick = max_length, seed, limit, yardstick
+        self.equal_words = equal_words
         self.epoch, self.group, self.rows = -1, -1, np.zeros((0, 5), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -56,9 +63,18 @@ class CorpusExamples:
         if group != self.group:
             self.corpus, self.group = self.groups[group], group
         self.rows = self.objective.plan(self.corpus, self.max_length, self.seed, number)
-        if self.limit and len(self.rows) > self.limit:
-            self.rows = self.rows[np.linspace(0, len(self.rows) - 1, self.limit).astype(int)]
+        most = self.limit or len(self.rows)
+        if self.equal_words:
+            most = min(most, round(len(self.rows) / self.readings()))
+        if len(self.rows) > most:
+            self.rows = self.rows[np.linspace(0, len(self.rows) - 1, most).astype(int)]
         self.epoch = epoch
+
+    def readings(self) -> float:
+        """How often a pass reads the text's tokens, on average: more than once where random segments are read."""
+        if not isinstance(self.objective, Rereads):
+            return 1.0
+        return self.objective.tokens_read(self.rows) / len(self.corpus.tokens)
 
     def batch(self, rows: np.ndarray, epoch: int) -> dict:
         number, group = self.place(epoch)
@@ -74,7 +90,8 @@ class CorpusExamples:
         sample = np.unique(np.linspace(0, len(self.rows) - 1, SAMPLE).astype(int))
         batch = self.batch(sample, 0)
         fill = len(batch["tokens"]) / (len(batch["offsets"]) - 1) / self.max_length
-        return {"fill_ratio": fill, **self.objective.figures(self.rows[sample], batch, self.vocabulary)}
+        told = {"fill_ratio": fill, "readings": self.readings()}
+        return {**told, **self.objective.figures(self.rows[sample], batch, self.vocabulary)}
 
 
 def describe(train: Split, held: Split, vocabulary: Vocabulary, yardstick: Yardstick) -> dict:

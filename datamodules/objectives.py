@@ -16,7 +16,7 @@ import torch
 from datamodules import formats
 from datamodules.causal import following, half_context, next_tokens
 from datamodules.masking import Masking, generator
-from datamodules.segments import Row, full_sentences, segment_pairs
+from datamodules.segments import Row, full_sentences, segment_pairs, tokens_of
 from datamodules.shards import TokenizedCorpus
 from datamodules.task import OBJECTIVES, Refused, one_of, real
 from datamodules.tokenization import Vocabulary
@@ -57,6 +57,15 @@ class NeedsCounts(Protocol):
 
     def with_counts(self, counts: np.ndarray, vocabulary: Vocabulary) -> Objective:
         """The objective over a text in which the entries of the vocabulary occur so often, (V,)."""
+        ...
+
+
+@runtime_checkable
+class Rereads(Protocol):
+    """An objective whose pass over a text reads some of it more than once."""
+
+    def tokens_read(self, rows: np.ndarray) -> int:
+        """How many tokens of the text the rows of a plan read, repeats counted."""
         ...
 
 
@@ -129,6 +138,10 @@ class MaskedLanguageModel:
         for row in self.rows(corpus, max_length, seed, self.drawn(epoch)):
             flat.extend(row)
         return np.frombuffer(flat, dtype=np.int64).reshape(-1, 5) if flat else np.zeros((0, 5), dtype=np.int64)
+
+    def tokens_read(self, rows: np.ndarray) -> int:
+        """A random segment is read besides the document that its pair is of: see `Rereads`."""
+        return tokens_of(rows)
 
     def rows(self, corpus: TokenizedCorpus, max_length: int, seed: int, epoch: int) -> Iterator[Row]:
         if self.pairs != "segment_pair":

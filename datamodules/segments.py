@@ -7,10 +7,17 @@ import random
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
+
 from datamodules.shards import TokenizedCorpus
 
 # A row of a plan: [first, stop) of segment A and of segment B in `tokens`, and 1 if B is random. No B: first = stop.
 Row = tuple[int, int, int, int, int]
+
+
+def tokens_of(rows: np.ndarray) -> int:
+    """How many tokens of the text are in the sequences of a plan, (sequences, 5): twice where two of them have it."""
+    return int((rows[:, 1] - rows[:, 0] + rows[:, 3] - rows[:, 2]).sum())
 
 
 def truncate_pair(a: list[int], b: list[int], room: int, rng: random.Random) -> None:

@@ -144,7 +144,9 @@ class Cost(Callback):
 
 
 def spent(trainer: L.Trainer, model: L.LightningModule, data: Any) -> dict[str, Any]:
-    """What training read and cost until now, on all ranks, which all have to ask; in a pre-training also words."""
+    """What training read and cost until now, on all ranks, which all have to ask; in a pre-training also words, those
+    that are read again counted again."""
     cost = kept(trainer, Cost).figures(trainer, model)
-    pretrains = data.task.kind == "pretraining"
-    return cost | ({"words": round(cost["passes"] * data.card["words"])} if pretrains else {})
+    if data.task.kind != "pretraining":
+        return cost
+    return cost | {"words": round(cost["passes"] * data.card["readings"] * data.card["words"])}

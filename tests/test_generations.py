@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from sweeps.planning.ahead import alone, different, settings_of, tried_first
 from sweeps.planning.plan import composing, point
@@ -33,21 +33,33 @@ def space(*words: str) -> Space:
     return found
 
 
+def budget_of(cfg: DictConfig) -> str:
+    """Everything that decides how much of which text is read before the transfer."""
+    told: Any = OmegaConf.to_container(alone(cfg), resolve=True)
+    text, trainer = told["pretrain"]["data"], told["pretrain"]["trainer"]
+    kept = {key: text[key] for key in ("source", "corpus", "files", "documents", "sentences", "long_length")}
+    assert trainer["max_steps"] == -1
+    assert text["equal_words"]
+    return str((kept, trainer["max_epochs"], trainer["limit_train_batches"]))
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_model_reads_as_much_of_the_same_text_in_the_same_way(scale: str) -> None:
     """And under `features` all of them have one head."""
     read_by, heads = set(), set()
     for model in MODELS:
         cfg = point(("experiment=generations", f"model={model}", "transfer=features", f"scale={scale}"))
+        assert cfg.pretrain.trainer.max_epochs == 1
         told: Any = OmegaConf.to_container(alone(cfg), resolve=True)
-        text, trainer = told["pretrain"]["data"], told["pretrain"]["trainer"]
-        kept = {key: text[key] for key in ("source", "corpus", "files", "documents", "sentences", "long_length")}
-        budget = {key: trainer[key] for key in ("max_epochs", "max_steps", "limit_train_batches")}
-        assert budget["max_epochs"] == 1
-        assert budget["max_steps"] == -1
-        read_by.add(str((kept, budget, told["text"]["tokenizer"]["lowercase"])))
+        read_by.add((budget_of(cfg), told["text"]["tokenizer"]["lowercase"]))
         heads.add(str({key: value for key, value in told["transfer"].items() if key != "format"}))
     assert len(read_by) == len(heads) == 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_model_that_is_probed_has_read_as_much(scale: str) -> None:
+    words = ([f"model={model}", f"scale={scale}"] for model in MODELS)
+    assert len({budget_of(point(("experiment=context_by_model", *one))) for one in words}) == 1
 
 
 def test_every_row_has_as_many_trials() -> None:

@@ -515,3 +515,24 @@ def test_the_card_says_what_the_objective_does(tmp_path: Path) -> None:
     packed.setup("fit")
     assert "not_next_share" not in packed.card
     assert packed.card["fill_ratio"] > card["fill_ratio"]
+
+
+@pytest.mark.parametrize("nsp", [True, False])
+def test_random_segments_are_words_read_besides_and_may_be_made_up_for(tmp_path: Path, nsp: bool) -> None:
+    """Each token of the text is counted once for every sequence that has it."""
+    files, told = write(tmp_path, invented(300)), {"nsp": nsp, **({} if nsp else {"pairs": "full_sentences"})}
+    found = {}
+    for equal in (False, True):
+        corpus = corpus_of(files, tmp_path / "cache", objective=MaskedLanguageModel(**told), equal_words=equal)
+        corpus.prepare_data()
+        corpus.setup("fit")
+        times = np.zeros(corpus.card["tokens"], dtype=int)
+        for a, b, c, d, _ in corpus.train_examples.rows:
+            times[a:b] += 1
+            times[c:d] += 1
+        assert corpus.card["readings"] == pytest.approx(times.mean())
+        found[equal] = times
+    assert (found[False].mean() > 1.2) == nsp
+    assert found[True].mean() == pytest.approx(1, abs=0.01)
+    halves = np.array_split(found[True], 2)  # what is left out is spread over the text
+    assert halves[0].mean() == pytest.approx(halves[1].mean(), abs=0.1)
