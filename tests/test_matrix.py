@@ -383,6 +383,7 @@ CHOSEN = {  # by the tests of their groups, which see what was chosen
     for option in options(group)
 }
 FOLLOW = ("by_scale", "by_model", "paper", "by_shape", "passes")  # what others take in: test_scales, test_generations
+FOLLOW += ("by_data", "by_transfer")  # of an experiment: test_claims_reached
 
 
 QUICKLY = ("bert_paper_pretraining", "bert_nsp", "context", "gpt_paper_pretraining")

@@ -13,7 +13,7 @@ from sweeps.schema.sweep_file import read as read_sweep
 
 TABLES = read()
 SWEEPS = ["elmo_layers", "elmo_placement", "elmo_layer_probe", "mlm_masking", "mlm_rate", "nsp", "bert_objective"]
-SWEEPS += ["bert_objective_steps"]
+SWEEPS += ["bert_objective_steps", "nsp_squad"]
 SWEEPS += ["bert_size", "bert_ner_features", "gpt_auxiliary_lm", "gpt_pretraining", "gpt_layers_transferred"]
 SWEEPS += ["word2vec_training", "context", "generations", "generations_flops"]
 CLAIMS = [claim for table in TABLES.values() for claim in table.claims]

@@ -55,7 +55,7 @@ def heading(path: Path) -> str:
 
 def test_the_sweeps_are_those_of_the_papers_tables() -> None:
     wanted = "elmo_layers elmo_placement elmo_layer_probe mlm_masking mlm_rate nsp bert_objective bert_size "
-    wanted += "bert_objective_steps "
+    wanted += "bert_objective_steps nsp_squad "
     wanted += "bert_ner_features gpt_auxiliary_lm gpt_pretraining gpt_layers_transferred word2vec_training context"
     assert set(wanted.split()) <= set(SWEEPS)
 
