@@ -5,7 +5,7 @@
     python -m sweeps.launch sweeps/nsp.yaml row=no_nsp             some: an override of a parameter leaves those points
     python -m sweeps.launch sweeps/nsp.yaml budget=9m              as many whole points as fit
     python -m sweeps.launch sweeps/nsp.yaml --dry-run              points, their commands, what is done
-    python -m sweeps.launch sweeps/nsp.yaml jobs=2 --write out.yaml    the file with these overrides, for `wandb sweep`
+    python -m sweeps.launch sweeps/nsp.yaml seed=7 --write out.yaml    the file with these overrides, for `wandb sweep`
 
 What the points start from is pre-trained first, each different encoder once, with all the GPUs.
 Given again it skips the points that have finished and goes on with those that were stopped. Several launchers on one
@@ -73,6 +73,24 @@ def pages_of(sweep: Sweep, told: Told) -> str:
     return shlex.join(["python", "-m", "sweeps.dashboard", str(sweep.path), *told.overrides])
 
 
+def write(sweep: Sweep, told: Told, file: Path) -> int:
+    """Write the sweep's file with these overrides, for `wandb sweep`."""
+    if told.jobs is not None or told.budget is not None:
+        key = "budget" if told.jobs is None else "jobs"
+        raise Refused(f"--write takes no {key}=: it is this launcher's, and how many agents there are is theirs.")
+    if file.is_dir():
+        raise Refused(f"--write {file} is not possible: it is a folder, and may be a file.")
+    resolved = with_scale(with_overrides(sweep, told.overrides))
+    with composing():
+        points_of(resolved)
+    try:
+        write_text(file, yaml.safe_dump(resolved.raw, sort_keys=False))
+    except OSError as error:
+        raise Refused(f"--write {file} is not possible ({error.strerror}): it may be a file of one's own.") from error
+    print(f"for wandb sweep: {file}")
+    return 0
+
+
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sweeps.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -84,12 +102,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     sweep, told = read(arguments.file), Told.of(arguments.overrides)
     if arguments.write:
-        resolved = with_scale(with_overrides(sweep, told.overrides))
-        with composing():
-            points_of(resolved)
-        write_text(arguments.write, yaml.safe_dump(resolved.raw, sort_keys=False))
-        print(f"for wandb sweep: {arguments.write}")
-        return 0
+        return write(sweep, told, arguments.write)
     if arguments.dry_run:
         with composing():
             print("\n".join(Plan.of(sweep, told).lines()))

@@ -363,6 +363,24 @@ def test_the_written_file_has_the_scale_that_was_chosen(tmp_path: Path, monkeypa
         assert [word for word in read("out.yaml").command if word.startswith("scale=")] == [f"scale={scale}"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--write", "out.yaml", "jobs=2"], "--write takes no jobs="),
+        (["--write", "out.yaml", "budget=9m"], "--write takes no budget="),
+        (["--write", "/proc/nowhere/out.yaml"], r"/proc/nowhere/out\.yaml is not possible \(No such file"),
+        (["--write", "."], r"--write \. is not possible"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match=said):
+        main([str(ROOT / "sweeps/elmo_placement.yaml"), *words])
+    assert not list(tmp_path.iterdir())
+
+
 # ---- in earnest ------------------------------------------------------------------------------------------------------
 
 SMALL = (

@@ -219,12 +219,7 @@ def refusing(directory: Path) -> Iterator[Path]:
     try:
         yield directory
     except (Refused, InstantiationException, OSError) as error:
-        refusal = error.__cause__ if isinstance(error, InstantiationException) else error
-        if isinstance(error, InstantiationException) and (reason := untaken(error)):
-            refusal = Refused(reason)
-        if isinstance(refusal, OSError) and (reason := wrong_place(refusal)):
-            refusal = Refused(reason)
-        if not isinstance(refusal, Refused | TypeError):  # TypeError: an argument that the class needs
+        if (refusal := refusal_behind(error)) is None:
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {refusal}", file=sys.stderr)
@@ -233,6 +228,17 @@ def refusing(directory: Path) -> Iterator[Path]:
         sys.exit(2)
     else:
         remove_unbegun(directory, {".hydra"})  # predict= trains nothing
+
+
+def refusal_behind(error: Exception) -> Exception | None:
+    """The sentence in an error, also where Hydra has wrapped it; None for a fault of the program."""
+    refusal = error.__cause__ if isinstance(error, InstantiationException) else error
+    if isinstance(error, InstantiationException) and (reason := untaken(error)):
+        refusal = Refused(reason)
+    if isinstance(refusal, OSError) and (reason := wrong_place(refusal)):
+        refusal = Refused(reason)
+    # TypeError: an argument that the class needs
+    return refusal if isinstance(refusal, Refused | TypeError) else None
 
 
 def remove_unbegun(directory: Path, traces: set[str]) -> None:

@@ -116,6 +116,11 @@ def places(node: yaml.Node, before: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         yield from places(value, (*before, name))
 
 
+def is_metric(told: Any) -> bool:
+    """A name and a goal."""
+    return isinstance(told, dict) and set(told) == {"name", "goal"} and told["goal"] in ("minimize", "maximize")
+
+
 class Reader:
     """Checks a file's content.
 
@@ -144,8 +149,11 @@ class Reader:
             raise self.refused(("method",), f"method: {method} is not possible: it may be {', '.join(METHODS)}.")
         if cap is not None and (type(cap) is not int or cap < 1):
             raise self.refused(("run_cap",), f"run_cap: {cap} is not possible: it may be a whole number from 1 up.")
-        if metric and (set(metric) != {"name", "goal"} or metric["goal"] not in ("minimize", "maximize")):
+        if metric and not is_metric(metric):
             raise self.refused(("metric",), "metric needs a name, and a goal, which may be minimize or maximize.")
+        name = str(raw.get("name") or self.path.stem)
+        if name in (".", "..") or {"/", "\\"} & {*name}:
+            raise self.refused(("name",), f"name: {name} is a path: it may be a word, of which a folder is called.")
         self.check_early_end(raw.get("early_terminate"))
         parameters = raw.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
@@ -153,11 +161,11 @@ class Reader:
                 ("parameters",), "parameters names what differs: it may be <Hydra's key>: {values: [...]}."
             )
         check = ParameterCheck(method, self.refused)
-        for name, told in parameters.items():
-            check.check(name, told)
+        for key, told in parameters.items():
+            check.check(key, told)
         return Sweep(
             path=self.path,
-            name=str(raw.get("name") or self.path.stem),
+            name=name,
             method=method,
             parameters=parameters,
             command=self.command(raw),
@@ -182,7 +190,10 @@ class Reader:
 
     def command(self, raw: Mapping[str, Any]) -> tuple[str, ...]:
         """The words behind run.py."""
-        words, program = [str(word) for word in raw.get("command") or ()], str(raw.get("program"))
+        told, program = raw.get("command") or [], str(raw.get("program"))
+        if not isinstance(told, list):
+            raise self.refused(("command",), f"command: {told!r} is not possible: it may be a list of words.")
+        words = [str(word) for word in told]
         if Path(program).name != "run.py":
             raise self.refused(("program",), f"program: {program} is not what is run here: it may be run.py.")
         if words.count(PROGRAM) != 1 or words.count(OVERRIDES) != 1 or words.index(PROGRAM) > words.index(OVERRIDES):
