@@ -290,13 +290,11 @@ def test_the_child_finds_private_configurations_and_its_last_words_are_told(
     assert HydraConfig.get().runtime.choices["model"] == "mine"
 
 
-@pytest.mark.slow
-def test_a_failed_pre_training_is_told_with_its_own_words(tmp_path: Path) -> None:
-    done = command(tmp_path, *TRANSFER, *SMALL, "pretrain.data.max_length=500")
-    assert done.status == 2
-    assert "pretrain=miniature failed" in done.err
-    assert "data.max_length" in done.err
-    assert not list((tmp_path / "encoders").glob("*.lease"))
+@pytest.mark.parametrize("word", ["pretrain.data.max_length=500", "transfer.layers=lst", "trainer.max_epochs=foo"])
+def test_nothing_is_pre_trained_for_what_would_be_refused(word: str, tmp_path: Path) -> None:
+    refusal = command(tmp_path, *TRANSFER, *SMALL, "transfer=features", word).refusal
+    assert word.partition("=")[0] in refusal
+    assert not list((tmp_path / "encoders").glob("*/*"))
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------------

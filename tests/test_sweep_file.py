@@ -170,6 +170,7 @@ REFUSED: list[tuple[dict[str, Any], Sequence[str]]] = [
     ({"early_terminate": "hyperband"}, ["early_terminate: hyperband", "min_iter"]),
     ({"early_terminate": {"type": "hyperbnd", "min_iter": 1}}, ["hyperbnd"]),
     ({"early_terminate": {"type": "hyperband"}}, ["min_iter, or max_iter"]),
+    ({"early_terminate": {"type": "hyperband", "min_iter": "x"}}, ["min_iter: x", "from 1 up"]),
 ]
 
 

@@ -130,7 +130,8 @@ def check_constructs(cfg: DictConfig) -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_point_at_every_scale_is_an_experiment_of_its_own(name: str, scale: str) -> None:
     sweep = SWEEPS[name]
-    plan = Plan.of(sweep, Told.of([f"scale={scale}"]))  # refuses points that are one experiment
+    sets = ["data.source=miniature"] if name == "word2vec_training" else []  # the hub has no sets of words
+    plan = Plan.of(sweep, Told.of([f"scale={scale}", *sets]))  # refuses points that are one experiment
     assert len(plan.jobs) == len(sweep.points())
     assert {cfg.scale for cfg in plan.configurations} == {scale}
     for cfg in plan.configurations:
@@ -345,6 +346,36 @@ def test_what_hydra_cannot_compose_is_refused_with_its_line(
     assert said.format(line=number) in str(refusal.value)
     assert str(refusal.value).startswith("s.yaml")
     assert not Path("out.yaml").exists()
+
+
+UNUSABLE = [  # an experiment, a key and values, and what is said of them
+    ("mlm_masking", "text.objective.masking", ["80/10/10", "80/10/20"], "line 5: text.objective.masking='80/10/20'"),
+    ("bert_nsp", "data.task", ["rte", "sst3"], "line 5: data.task='sst3' is not possible"),
+    ("bert_nsp", "seed", [-1], "line 5: seed=-1 is not possible"),
+    ("bert_nsp", "trainer.max_epochs", ["foo"], "line 5: trainer.max_epochs='foo'"),
+    ("bert_nsp", "pretrain.trainer.max_steps", ["foo"], "line 5: pretrain.trainer.max_steps='foo'"),
+    ("bert_nsp", "pretrain.data.max_length", [0], "line 5: pretrain.data.max_length=0"),
+    ("bert_nsp", "pretrain.data.max_length", [999], "line 5: pretrain.data.max_length (or"),
+    ("elmo_layers", "transfer.layers", ["lst"], "line 5: transfer.layers='lst'"),
+    ("bert_nsp", "init_from", ["published"], "line 5: init_from=published and pretrain=scale"),
+    ("word2vec_training", "data.source", ["hub"], "line 5: data.source=hub has no sets of words"),
+]
+
+
+@pytest.mark.parametrize(("experiment", "key", "values", "said"), UNUSABLE)
+def test_what_a_point_would_refuse_is_refused_before_any_is_started(
+    experiment: str, key: str, values: list, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pre-trainings were made for such points."""
+    monkeypatch.chdir(tmp_path)
+    command = "[python, '${program}', 'experiment=%s', '${args_no_hyphens}']" % experiment  # noqa: UP031
+    lines = ["program: run.py", "method: grid", f"command: {command}", "parameters:", f"  {key}: {{values: {values}}}"]
+    Path("s.yaml").write_text("\n".join(lines))
+    monkeypatch.setattr("sweeps.launch.run_jobs", None)
+    for switch in ([], ["--dry-run"]):
+        with pytest.raises(Refused, match=re.escape(f"s.yaml, {said}")):
+            main(["s.yaml", *switch])
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
 
 
 def test_a_wrong_override_is_not_said_to_be_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

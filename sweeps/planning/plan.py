@@ -9,21 +9,19 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.glue_tasks import TASKS
 from datamodules.task import Refused, whole
 from sweeps.jobs.environment import gpus_needed, scaled, visible_gpus
 from sweeps.jobs.job import POINT, Job
-from sweeps.jobs.sentences import wrong_key
 from sweeps.planning.ahead import different, jobs_ahead, settings_of, tried_first
+from sweeps.planning.checked import check_points, located
 from sweeps.planning.estimate import estimate
 from sweeps.planning.multirun import composed, short_names
 from sweeps.planning.suite import is_suite
-from sweeps.schema.hydra_words import check_one, key_of
+from sweeps.schema.hydra_words import check_one
 from sweeps.schema.overrides import with_overrides
 from sweeps.schema.sweep_file import Sweep
 
@@ -91,13 +89,14 @@ class Plan:
 
     @classmethod
     def of(cls, sweep: Sweep, told: Told) -> "Plan":
-        """Compose every point before any is started.
+        """Compose and check every point before any is started.
 
         Raises:
-            Refused: when points are one experiment, or need GPUs that there are not.
+            Refused: when a point would be refused, and when points are one experiment, or need GPUs that there are not.
         """
         sweep = with_overrides(sweep, told.overrides)
         words, configurations = points_of(sweep)
+        check_points(sweep, configurations)
         gpus = visible_gpus(str(configurations[0].trainer.accelerator))
         places = [Path(cfg.hydra.run.dir) for cfg in configurations]
         if len(set(places)) < len(places):
@@ -134,7 +133,8 @@ class Plan:
         Raises:
             Refused: when a text is not there.
         """
-        made = jobs_ahead(*self.left(), self.gpus)
+        with located(self.sweep):
+            made = jobs_ahead(*self.left(), self.gpus)
         return {own: replace(job, environment=place_online(self.sweep)) for own, job in made.items()}
 
     def count_ahead(self) -> int:
@@ -168,12 +168,8 @@ def points_of(sweep: Sweep) -> tuple[list[tuple[str, ...]], list[DictConfig]]:
         Refused: for what Hydra cannot compose, with the line of the file in which it stands, and for all of GLUE.
     """
     words = [tuple(scaled(sweep.words(one))) for one in sweep.points()]
-    try:
+    with located(sweep):
         configurations = [point(one) for one in words]
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        if (reason := wrong_key(error)) is None:
-            raise
-        raise Refused(f"{where(sweep, reason)}{reason}") from error
     if any(map(is_suite, configurations)):
         raise Refused(f"{sweep.path}: data.task says which task a point of data=glue is: it may be {', '.join(TASKS)}.")
     return words, configurations
@@ -183,18 +179,6 @@ def with_scale(sweep: Sweep) -> Sweep:
     """The sweep with the variable SCALE as a word of its command, unless it says a scale itself."""
     words = [*(f"{name}=" for name in sweep.parameters), *sweep.command]
     return with_overrides(sweep, [word for word in scaled(words) if word not in words])
-
-
-def where(sweep: Sweep, reason: str) -> str:
-    """File and line of the key that a sentence names first; empty if none of the file's is named."""
-    told = {key_of(name): ("parameters", name) for name in sweep.parameters}
-    told |= {key_of(str(word)): ("command", str(number)) for number, word in enumerate(sweep.raw["command"])}
-    found = [
-        (match.start(), -len(key), sweep.lines[place])
-        for key, place in told.items()
-        if place in sweep.lines and (match := re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", reason))
-    ]
-    return f"{sweep.path}, line {min(found)[2]}: " if found else ""
 
 
 def divided(gpus: Sequence[str], devices: Sequence[int | str], jobs: int | None) -> tuple[int, list[int]]:

@@ -17,7 +17,8 @@ from sweeps.jobs.job import Job
 from sweeps.jobs.lease import Claim, Lease
 from sweeps.jobs.once import Work, run_held, see_to
 from sweeps.planning.multirun import command_flags, composed
-from sweeps.runs.checks import check_followers
+from sweeps.runs.checks import check_followers, check_start
+from sweeps.runs.constructing import check_parts
 from sweeps.runs.encoders import find_encoder, folder_name, place_of, planned_facts, pretraining_of
 from sweeps.runs.settings import leaves, quoted
 
@@ -67,9 +68,7 @@ def pretrained(cfg: DictConfig) -> Path:
     Raises:
         Refused: when the recipe cannot be run, or its pre-training failed.
     """
-    if cfg.init_from not in (None, "scratch"):
-        told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
-        raise Refused(f"{told}: a transfer starts from one of them; init_from may be null, or scratch for a control.")
+    check_start(cfg)
     mark, folder = fingerprint(planned_facts(pretraining_of(cfg))), Path(cfg.encoders_dir)
     lease, part = Lease(folder / f"{mark}.lease"), cfg.pretrain.fraction
     work = Work(
@@ -89,8 +88,10 @@ def pretrain(cfg: DictConfig, mark: str, folder: Path, lease: Lease, claim: Clai
     """Run the pre-training as a job, from its last checkpoint if it was begun before.
 
     Raises:
-        Refused: when it failed; but not if the claim was lost meanwhile, and another makes the encoder.
+        Refused: when it failed, or would be for nothing; but not if the claim was lost meanwhile, and another makes the
+            encoder.
     """
+    check_parts(cfg)
     place = place_of(mark, folder, cfg.keep_fractions)
     print(f"pre-trains {place} first", flush=True)
     settings = cfg.pretrain.trainer

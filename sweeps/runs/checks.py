@@ -64,6 +64,19 @@ def check_shape_chosen(cfg: DictConfig) -> None:
     )
 
 
+def check_task(cfg: DictConfig) -> None:
+    """Refuse several tasks where one is run."""
+    if OmegaConf.is_missing(cfg.data, "task"):
+        raise Refused("data.task says which of the tasks: the chosen yaml of conf/data names them.")
+
+
+def check_start(cfg: DictConfig) -> None:
+    """Refuse two starts of one transfer."""
+    if cfg.pretrain.recipe and cfg.init_from not in (None, "scratch"):
+        told = f"init_from={cfg.init_from} and pretrain={cfg.pretrain.recipe}"
+        raise Refused(f"{told}: a transfer starts from one of them; init_from may be null, or scratch for a control.")
+
+
 def check_fractions(told: Any) -> list[float]:
     """Refuse what is no list of places on the way."""
     allowed = "a list of numbers between 0 and 1"

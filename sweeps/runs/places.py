@@ -22,6 +22,7 @@ from datamodules.task import GENERATED, Refused, fingerprint
 from sweeps.jobs.environment import is_follower, under_agent
 from sweeps.jobs.files import HISTORY, has_finished
 from sweeps.jobs.sentences import untaken, wrong_place
+from sweeps.runs.checks import check_task
 
 # What says where and how a run is computed and shown, not what it computes.
 ELSEWHERE = ("hydra", "logger", "resume", "rerun", "keep_checkpoints", "cache_dir", "encoders_dir", "predict", "input")
@@ -166,8 +167,7 @@ class Run:
         Raises:
             Refused: when an unfinished run is there and nobody said what to do with it.
         """
-        if OmegaConf.is_missing(cfg.data, "task"):
-            raise Refused("data.task says which of the tasks: the chosen yaml of conf/data names them.")
+        check_task(cfg)
         last, goes_on = directory / "checkpoints" / "last.ckpt", cfg.resume or under_agent()
         run = cls(directory, last if goes_on and last.is_file() else None)
         if last.is_file() and not goes_on and not run.finished:

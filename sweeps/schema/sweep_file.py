@@ -187,6 +187,12 @@ class Reader:
             )
         if ("min_iter" in told) == ("max_iter" in told):
             raise self.refused(("early_terminate",), "early_terminate needs either min_iter, or max_iter with s.")
+        for name in ("min_iter", "max_iter", "s", "eta"):
+            if name in told and (type(told[name]) is not int or told[name] < 1):
+                raise self.refused(
+                    ("early_terminate", name),
+                    f"early_terminate.{name}: {told[name]} is not possible: it may be a whole number from 1 up.",
+                )
 
     def command(self, raw: Mapping[str, Any]) -> tuple[str, ...]:
         """The words behind run.py."""
