@@ -28,8 +28,8 @@ from sweeps.jobs.job import ELSEWHERE
 from sweeps.jobs.pool import run_jobs
 from sweeps.jobs.sentences import AGAIN, advising, answering
 from sweeps.planning.ahead import after, by_turns
-from sweeps.planning.estimate import expected_seconds
 from sweeps.planning.plan import Plan, Told, composing, points_of, with_scale
+from sweeps.planning.tried import with_trials
 from sweeps.runs.commands import note_command
 from sweeps.schema.overrides import with_overrides
 from sweeps.schema.sweep_file import Sweep, read
@@ -41,12 +41,13 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         plan = Plan.of(sweep, told)
         ahead = plan.ahead()
         jobs = [after(job, own, ahead) for job, own in zip(plan.jobs, plan.settings, strict=True)]
+        jobs = jobs if told.budget is None else with_trials(jobs, plan.configurations, plan.gpus)
     if "early_terminate" in sweep.raw:
         print("early_terminate is heeded by W&B's server: here every point runs to its end")
     first = list({job.directory: job for job in ahead.values()}.values())  # settings may differ and encoders not
     until = None if told.budget is None else time.monotonic() + told.budget
     queue = [*first, *jobs] if until is None else by_turns(first, jobs)
-    expected = expected_seconds(jobs, plan.configurations[0].scale)
+    expected = plan.expected()
     outcomes = run_jobs(queue, plan.at_once, folder / "logs", sweep.name, plan.gpus, until, expected)
     points = [outcome for outcome in outcomes if outcome.job not in first]
     elsewhere = sum(outcome.status == ELSEWHERE for outcome in points)
@@ -55,6 +56,7 @@ def launch(sweep: Sweep, told: Told, folder: Path) -> int:
         print(f"{elsewhere} points are run by another launcher")
     if unbegun:
         said = ", ".join(f"{kind} {seconds:,.0f} s" for kind, seconds in expected.items())
+        said += ", and as much for each trial" * any(len(job.kinds) > 1 for job in jobs)
         because = f" (expected: {said})" if expected and not points else ""
         print(f"{unbegun} points did not fit into the budget{because}: {AGAIN}")
     for job in plan.jobs:

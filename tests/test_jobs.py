@@ -487,11 +487,11 @@ def test_a_long_pre_training_does_not_keep_short_points_out_of_a_budget(tmp_path
     point = replace(job(tmp_path, "point"), needs=encoder.directory, kind="point")
     with Board(2) as board:
         pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
-        pool.longest = {"encoder": 100.0}
+        pool.longest = {("encoder",): 100.0}
         of_any = pool.would_end(point) - time.monotonic()
         pool.expected = {"encoder": 7.0, "point": 2.0}  # of encoders more is known
         as_expected = pool.would_end(encoder, [point]) - time.monotonic()
-        pool.longest["point"] = 1.0
+        pool.longest["point",] = 1.0
         ends = [pool.would_end(one) - time.monotonic() for one in (encoder, point)]
         with_its_point = pool.would_end(encoder, [point, point]) - time.monotonic()
     assert of_any == pytest.approx(100, abs=1)
@@ -500,13 +500,29 @@ def test_a_long_pre_training_does_not_keep_short_points_out_of_a_budget(tmp_path
     assert with_its_point == pytest.approx(101, abs=0.9)
 
 
+def test_a_job_takes_as_long_as_all_that_it_sees_to(tmp_path: Path) -> None:
+    """And one that had as much to do, once it has run, tells better than the sum."""
+    trial, encoder = replace(job(tmp_path, "trial"), kind="point"), replace(job(tmp_path, "encoder"), kind="encoder")
+    whole = replace(job(tmp_path, "whole"), kind="point", within=(trial, encoder))
+    with Board(1) as board:
+        pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
+        pool.expected = {"encoder": 70.0, "point": 20.0}
+        expected = pool.seconds_of(whole.kinds)
+        pool.longest[whole.kinds] = 90.0
+        learnt = pool.seconds_of(whole.kinds)
+        encoder.directory.mkdir(parents=True)
+        (encoder.directory / "summary.json").write_text('{"status": "finished"}')
+        left = pool.seconds_of(whole.kinds)
+    assert (expected, learnt, left) == (110, 90, 40)
+
+
 def test_what_does_not_fit_into_a_budget_keeps_out_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
     encoder, made = replace(job(tmp_path, "encoder"), kind="encoder"), job(tmp_path, "made")
     todo = [encoder, *(replace(job(tmp_path, name), needs=encoder.directory, kind="point") for name in "ab")]
     todo.append(replace(job(tmp_path, "c"), needs=made.directory, kind="point"))
     with Board(4) as board:
         pool = Pool(board, 1, tmp_path, tmp_path, "group", [])
-        pool.longest = {"encoder": 100.0, "point": 1.0}
+        pool.longest = {("encoder",): 100.0, ("point",): 1.0}
         pool.work(todo, until=time.monotonic() + 30)
     assert [outcome.job.name for outcome in pool.outcomes.values()] == ["c"]
     assert not any((tmp_path / name).exists() for name in ("encoder", "a", "b"))

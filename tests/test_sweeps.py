@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from sweeps.launch import launch, main
 from sweeps.planning.ahead import after, alone, by_turns, different, jobs_ahead, settings_of
 from sweeps.planning.estimate import GUESSES, Cost, estimate, expected_seconds
 from sweeps.planning.plan import Plan, Told, composing, divided, point
+from sweeps.planning.tried import with_trials
 from sweeps.runs.encoders import planned_facts, pretraining_of
 from sweeps.schema.parameters import choices
 from sweeps.schema.sweep_file import Sweep, read
@@ -241,7 +243,61 @@ def test_what_cannot_fit_into_a_budget_is_not_begun(
     small = replace(SWEEPS["elmo_placement"], parameters={"pretrain.seed": {"values": [0]}})
     told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=40s"]
     assert launch(small, Told.of(told), tmp_path / "x") == 0
-    assert "1 points did not fit into the budget (expected: encoder 35 s, point 20 s)" in capsys.readouterr().out
+    said = "1 points did not fit into the budget (expected: miniature encoder 35 s, miniature point 20 s)"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_point_takes_as_long_as_its_trials_and_their_encoders_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points of one row share them: what has been tried, or pre-trained for it, takes no time again."""
+    monkeypatch.chdir(tmp_path)
+    cpu = ("trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu")
+    shape = ("experiment=generations_flops", "model=gpt", *cpu)
+    rate = ("experiment=generations", "model=gpt", "transfer=finetune", *cpu)
+    points = [point((*words, f"pretrain.seed={seed}")) for words in (shape, rate) for seed in (0, 1)]
+    jobs = [Job(str(n), (), tmp_path / str(n), kind="miniature point") for n in range(4)]
+    told = with_trials(jobs, points, [])
+    kinds = [Counter(job.kinds) for job in told]
+    four = {"miniature point": 1 + 4, "miniature encoder": 4 + 1}  # the last one made of what they choose
+    two = {"miniature point": 1 + 2, "miniature encoder": 1}
+    assert kinds == [four, four, two, two]
+    assert told[0].within[:-1] == told[1].within[:-1]
+    for job in told[2].within:
+        finished(job.directory, 1, 1)
+    assert told[3].kinds == ("miniature point",)
+    assert with_trials(jobs, points, [])[3].kinds == ("miniature point",), "nor is it looked for again"
+
+
+def test_a_budget_that_is_too_short_for_trials_begins_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("program.py").write_text("raise SystemExit(1)")
+    monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", tmp_path / "program.py")
+    small = replace(SWEEPS["generations_flops"], parameters={"pretrain.seed": {"values": [0]}})
+    told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=30s"]
+    assert launch(small, Told.of(told), tmp_path / "x") == 0
+    assert "miniature point 20 s, and as much for each trial)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("opened")
+def test_each_scale_is_estimated_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parameters = {"pretrain.seed": {"values": [0, 1]}, "scale": {"values": ["miniature", "paper"]}}
+    plan = Plan.of(replace(SWEEPS["elmo_placement"], parameters=parameters), Told.of([]))
+    lines = [line for line in plan.lines() if line.startswith("a guess")]
+    assert lines == [
+        f"a guess at scale={scale}, as if each were {like}: {GUESSES[scale][0] * 2 + GUESSES[scale][1] * 2}"
+        for scale, like in (("miniature", "BERT"), ("paper", "BERT-base"))
+    ]
+    assert plan.expected() == {
+        "miniature encoder": 35,
+        "miniature point": 20,
+        "paper encoder": 32 * 3600,
+        "paper point": 3600,
+    }
 
 
 @pytest.mark.usefixtures("opened")
@@ -249,16 +305,16 @@ def test_the_encoders_that_are_still_to_be_made_are_counted(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu"]
     plan = Plan.of(replace(SWEEPS["elmo_placement"], path=Path("s.yaml")), Told.of(told))
-    assert plan.count_ahead() == 5
+    assert len(plan.lacked()) == 5
     assert {one.environment["WANDB_PROJECT"] for one in plan.ahead().values() if one.environment} == {"side-by-side"}
     made = next(iter(plan.ahead().values())).directory.name
     (tmp_path / f"encoders/{made}/encoder").mkdir(parents=True)
     (tmp_path / f"encoders/{made}/encoder/encoder.yaml").write_text(f"fingerprint: {made}\n")
-    assert plan.count_ahead() == 4
+    assert len(plan.lacked()) == 4
     for job, own in zip(plan.jobs, plan.settings, strict=True):
         if own == plan.settings[-1]:
             finished(job.directory, 1, 1)
-    assert plan.count_ahead() == 3
+    assert len(plan.lacked()) == 3
     assert "3 encoders" in "\n".join(plan.lines())
 
 
@@ -298,11 +354,11 @@ def test_an_estimate_is_a_guess_until_something_was_run(tmp_path: Path) -> None:
     some = [*unbegun, *done]
     assert "by those that are done: some 6 minutes" in estimate(some, 0, "small")
     assert "3.0 GB" in estimate(some, 0, "small")
-    assert expected_seconds(some, "small") == {"encoder": encoder.seconds, "point": 120}
+    assert expected_seconds(some, "small") == {"small encoder": encoder.seconds, "small point": 120}
     assert str(encoder * 2 + Cost(360, 3e9)) in estimate(some, 2, "small")
     record = json.loads((tmp_path / "a/summary.json").read_text())
     (tmp_path / "a/summary.json").write_text(json.dumps({**record, "pretraining": {"seconds": 600}}))
-    assert expected_seconds(some, "small") == {"encoder": 600, "point": 120}
+    assert expected_seconds(some, "small") == {"small encoder": 600, "small point": 120}
     assert "some 26 minutes" in estimate(some, 2, None), (
         "what a finished point says of its encoder is better than a guess"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import hydra
 import pytest
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from datamodules.task import Refused
 from sweeps.jobs import pool as jobs
@@ -79,7 +80,7 @@ def trials(place: Path, scores: dict[float, tuple[float, ...]]) -> list[Trial]:
             folder.mkdir(parents=True)
             record = {"headline": {"value": score}, "metrics": {"test_validation/score": 100 - score}}
             (folder / "summary.json").write_text(json.dumps(record))
-            found.append(Trial({LR: value}, seed, Job("", (), folder)))
+            found.append(Trial({LR: value}, seed, Job("", (), folder), DictConfig({})))
     return found
 
 

@@ -9,7 +9,12 @@ from sweeps.jobs.files import has_finished
 ELSEWHERE = -1000  # the status of a job that another process has claimed
 
 
-ENCODER, POINT = "encoder", "point"  # kinds of jobs, each of which take about as long
+ENCODER, POINT = "encoder", "point"
+
+
+def kind_of(what: str, scale: str | None) -> str:
+    """Jobs of one kind take about as long."""
+    return f"{scale} {what}" if scale else what
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Job:
         claim: a file that says whose the job is, where several processes on several machines may take it.
         needs: the directory of a job that makes what it starts from: it begins after that one, and not if that failed.
         kind: jobs of one kind take about as long.
+        within: what it sees to itself, unless that has finished: of these, place and kind count.
     """
 
     name: str
@@ -37,11 +43,17 @@ class Job:
     claim: Path | None = None
     needs: Path | None = None
     kind: str = ""
+    within: tuple["Job", ...] = ()
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing to do."""
         return not self.rerun and has_finished(self.directory)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of all that it is now, itself and what it has to see to."""
+        return (self.kind, *sorted(one.kind for one in self.within if not one.finished))
 
     @property
     def words(self) -> list[str]:

@@ -39,6 +39,7 @@ class Running:
     progress: Path
     gpus: list[str]
     since: float
+    kinds: tuple[str, ...]
     held: ExitStack = field(default_factory=ExitStack)
 
 
@@ -83,7 +84,7 @@ class Pool:
         self.outcomes: dict[int, Outcome] = {}
         self.failed: dict[Path, Outcome] = {}  # by the jobs' directories
         self.leases: dict[int, Lease] = {}
-        self.longest: dict[str, float] = {}  # seconds of a job of each kind
+        self.longest: dict[tuple[str, ...], float] = {}  # seconds of a job that was of these kinds, most often of one
         self.expected: Mapping[str, float] = {}  # the same, before one has run
 
     def work(self, jobs: Sequence[Job], until: float | None = None) -> None:
@@ -113,15 +114,22 @@ class Pool:
         return None
 
     def would_end(self, job: Job, waiting: Sequence[Job] = ()) -> float:
-        """When a job would, begun now, on the monotonic clock: as others of its kind, or of any if it is the first.
+        """When a job would, begun now, on the monotonic clock.
 
         With it one of those that wait for it, without which it would be made for nothing.
         """
         if job.finished:
             return -math.inf
-        of_any = max(self.longest.values(), default=0.0)
-        kinds = [job.kind, *[one.kind for one in waiting if one.needs == job.directory][:1]]
-        return time.monotonic() + sum(self.longest.get(kind, self.expected.get(kind, of_any)) for kind in kinds)
+        its = [one for one in waiting if one.needs == job.directory][:1]
+        return time.monotonic() + sum(self.seconds_of(one.kinds) for one in (job, *its))
+
+    def seconds_of(self, kinds: tuple[str, ...]) -> float:
+        """As others of the same kinds took, else of each kind by itself, or of any if something is the first."""
+        if kinds in self.longest:
+            return self.longest[kinds]
+        each = [self.longest.get((kind,), self.expected.get(kind)) for kind in kinds]
+        known = sum(one for one in each if one is not None)
+        return max(known, *self.longest.values(), 0.0) if None in each else known
 
     def has_room(self, job: Job) -> bool:
         """Whether a process and a job's GPUs are free; what has finished takes none."""
@@ -170,7 +178,7 @@ class Pool:
             self.free += one.gpus
             one.held.close()
             seconds = time.monotonic() - one.since
-            self.longest[one.job.kind] = max(self.longest.get(one.job.kind, 0.0), seconds)
+            self.longest[one.kinds] = max(self.longest.get(one.kinds, 0.0), seconds)
             self.end(number, Outcome(one.job, status, seconds, one.log), str(one.log) if status else "")
 
 
@@ -191,7 +199,7 @@ def start(job: Job, log: Path, progress: Path, gpus: list[str], group: str, at_o
             env=child_environment(group, more),
             start_new_session=True,
         )
-    return Running(job, process, log, progress, gpus, time.monotonic())
+    return Running(job, process, log, progress, gpus, time.monotonic(), job.kinds)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from datamodules.task import fingerprint
 from sweeps.jobs.environment import gpus_needed
-from sweeps.jobs.job import ENCODER, Job
+from sweeps.jobs.job import ENCODER, Job, kind_of
 from sweeps.planning.pretraining import command_line
 from sweeps.runs.encoders import WHOLE, find_encoder, place_of, planned_facts, pretraining_of
 from sweeps.runs.settings import quoted, without
@@ -48,11 +48,7 @@ def tried_first(configurations: Iterable[DictConfig]) -> tuple[int, int]:
     for cfg in configurations:
         if (space := Space.of(cfg)) is None:
             continue
-        row = alone(cfg)
-        for key in reported(cfg):
-            OmegaConf.update(row, key, 0)
-        plain: Any = OmegaConf.to_container(row, resolve=True)
-        mark = fingerprint(plain)
+        row, mark = unseeded(cfg), row_mark(cfg)
         trials[mark] = len(space.points()) * len(space.seeds)
         if cfg.pretrain.recipe:
             if space.is_of_pretraining:
@@ -60,6 +56,20 @@ def tried_first(configurations: Iterable[DictConfig]) -> tuple[int, int]:
             else:
                 encoders |= {f"{settings_of(row)} {seed}" for seed in space.seeds}
     return len(encoders), sum(trials.values())
+
+
+def unseeded(cfg: DictConfig) -> DictConfig:
+    """What points that differ in their seeds alone share."""
+    row = alone(cfg)
+    for key in reported(cfg):
+        OmegaConf.update(row, key, 0)
+    return row
+
+
+def row_mark(cfg: DictConfig) -> str:
+    """A digest of it."""
+    plain: Any = OmegaConf.to_container(unseeded(cfg), resolve=True)
+    return fingerprint(plain)
 
 
 def settings_of(cfg: DictConfig) -> str:
@@ -103,7 +113,7 @@ def jobs_ahead(configurations: Sequence[DictConfig], settings: Sequence[str], gp
             words = (*command_line(alone(cfg)), f"hydra.run.dir={quoted(str(place))}")
             devices = gpus_needed(trainer.devices, gpus, 1, "pretrain.trainer.devices")
             claim = folder / f"{mark}.lease"
-            jobs[own] = Job(f"encoder {mark}", words, place, devices, claim=claim, kind=ENCODER)
+            jobs[own] = Job(f"encoder {mark}", words, place, devices, claim=claim, kind=kind_of(ENCODER, cfg.scale))
     return jobs
 
 

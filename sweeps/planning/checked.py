@@ -3,20 +3,18 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from datamodules.task import Refused, fingerprint
+from datamodules.task import Refused
 from sweeps.jobs.sentences import wrong_key
-from sweeps.planning.ahead import alone
+from sweeps.planning.ahead import alone, row_mark
 from sweeps.runs.checks import check_switches
 from sweeps.runs.constructing import check_parts
 from sweeps.runs.places import refusal_behind
-from sweeps.runs.tuning_space import reported
 from sweeps.schema.hydra_words import key_of
 from sweeps.schema.sweep_file import Sweep
 
@@ -31,14 +29,10 @@ def check_points(sweep: Sweep, configurations: Sequence[DictConfig]) -> None:
     with located(sweep):
         for cfg in configurations:
             HydraConfig.instance().set_config(cfg)
-            row = alone(cfg)
-            check_switches(row)
-            for key in reported(row):
-                OmegaConf.update(row, key, 0)
-            plain: Any = OmegaConf.to_container(row, resolve=True)
-            if (mark := fingerprint(plain)) not in seen:
+            check_switches(alone(cfg))
+            if (mark := row_mark(cfg)) not in seen:
                 seen.add(mark)
-                check_parts(row)
+                check_parts(alone(cfg))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.jobs.files import read_record
-from sweeps.jobs.job import ENCODER, POINT, Job
+from sweeps.jobs.job import ENCODER, POINT, Job, kind_of
 
 MB = 1e6
 
@@ -40,6 +40,9 @@ GUESSES = {
 }
 
 
+LIKE = {"miniature": "BERT", "day": "BERT-base", "paper": "BERT-base"}  # small allows every model as long
+
+
 def taken(directory: Path) -> Cost:
     """By a finished run; its seconds are those of training, without start and evaluation."""
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
@@ -67,9 +70,9 @@ def costs(points: Sequence[Job], scale: str | None) -> tuple[Cost | None, Cost |
 
 
 def expected_seconds(points: Sequence[Job], scale: str | None) -> dict[str, float]:
-    """Of the kinds of jobs of which something is known."""
+    """Of the kinds of jobs at a scale of which something is known."""
     known = zip((ENCODER, POINT), costs(points, scale), strict=True)
-    return {kind: cost.seconds for kind, cost in known if cost is not None}
+    return {kind_of(what, scale): cost.seconds for what, cost in known if cost is not None}
 
 
 def estimate(points: Sequence[Job], encoders: int, scale: str | None, tried: tuple[int, int] = (0, 0)) -> str:
@@ -77,7 +80,7 @@ def estimate(points: Sequence[Job], encoders: int, scale: str | None, tried: tup
 
     Args:
         encoders: pre-trainings that are still to be made.
-        scale: of the points.
+        scale: of all these points.
         tried: encoders and runs of the trials by which the points choose; a guess counts a trial as a point.
     """
     left = sum(not job.finished for job in points)
@@ -89,4 +92,5 @@ def estimate(points: Sequence[Job], encoders: int, scale: str | None, tried: tup
         return f"left, by those that are done: {told}; starts and evaluations come on top"
     assert encoder is not None
     told = encoder * (encoders + tried[0]) + point * (left + tried[1])
-    return f"a guess at scale={scale}: {told}" + (f"; {tried[1]} of the runs are trials" if tried[1] else "")
+    like = f", as if each were {LIKE[scale]}" if scale in LIKE else ""
+    return f"a guess at scale={scale}{like}: {told}" + (f"; {tried[1]} of the runs are trials" if tried[1] else "")

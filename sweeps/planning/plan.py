@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,10 +16,10 @@ import run as program  # registers the resolver behind hydra.run.dir
 from datamodules.glue_tasks import TASKS
 from datamodules.task import Refused, whole
 from sweeps.jobs.environment import gpus_needed, scaled, visible_gpus
-from sweeps.jobs.job import POINT, Job
+from sweeps.jobs.job import POINT, Job, kind_of
 from sweeps.planning.ahead import different, jobs_ahead, settings_of, tried_first
 from sweeps.planning.checked import check_points, located
-from sweeps.planning.estimate import estimate
+from sweeps.planning.estimate import estimate, expected_seconds
 from sweeps.planning.multirun import composed, short_names
 from sweeps.planning.suite import is_suite
 from sweeps.schema.hydra_words import check_one
@@ -114,7 +115,7 @@ class Plan:
                 bool(cfg.rerun),
                 place_online(sweep),
                 claim=place.with_name(f"{place.name}.claim"),
-                kind=POINT,
+                kind=kind_of(POINT, cfg.scale),
             )
             for name, one, place, count, cfg in zip(
                 short_names(words), words, places, devices, configurations, strict=True
@@ -137,28 +138,46 @@ class Plan:
             made = jobs_ahead(*self.left(), self.gpus)
         return {own: replace(job, environment=place_online(self.sweep)) for own, job in made.items()}
 
-    def count_ahead(self) -> int:
-        """How many these are; where only the hub can tell, those that no finished point has had."""
+    def lacked(self) -> list[DictConfig]:
+        """A point for each of these; where only the hub can tell, for those that no finished point has had."""
         lacked = different(*self.left())
         with suppress(Refused):
             if all(cfg.pretrain.data.source != "hub" for cfg in lacked.values()):
-                return len({job.directory for job in self.ahead().values()})
-        return len({*lacked} - {own for own, job in zip(self.settings, self.jobs, strict=True) if job.finished})
+                return [lacked[own] for own in {job.directory: own for own, job in self.ahead().items()}.values()]
+        had = {own for own, job in zip(self.settings, self.jobs, strict=True) if job.finished}
+        return [cfg for own, cfg in lacked.items() if own not in had]
+
+    def by_scale(self) -> dict[str | None, list[Job]]:
+        """The points, by what they may cost."""
+        found: dict[str | None, list[Job]] = defaultdict(list)
+        for job, cfg in zip(self.jobs, self.configurations, strict=True):
+            found[cfg.scale].append(job)
+        return found
+
+    def expected(self) -> dict[str, float]:
+        """Seconds of a job of each kind, as far as something is known."""
+        every = (expected_seconds(points, scale) for scale, points in self.by_scale().items())
+        return {kind: seconds for some in every for kind, seconds in some.items()}
+
+    def estimates(self, lacked: Sequence[DictConfig]) -> Iterator[str]:
+        """What is left of each scale."""
+        for scale, points in self.by_scale().items():
+            encoders = sum(cfg.scale == scale for cfg in lacked)
+            tried = tried_first([cfg for cfg in self.configurations if cfg.scale == scale])
+            yield estimate(points, encoders, scale, tried)
 
     def lines(self) -> list[str]:
         """Points, commands, what is done, and what the others will take."""
-        done, encoders = [job.finished for job in self.jobs], self.count_ahead()
+        done, lacked = [job.finished for job in self.jobs], self.lacked()
         left = len(done) - sum(done)
         lines = [f"{self.sweep.name}: {len(done)} points, {sum(done)} done, {left} to run, {self.at_once} at a time"]
-        if encoders:
-            lines.append(
-                f"  {encoders} encoders that they start from are made first, in {self.configurations[0].encoders_dir}"
-            )
+        if lacked:
+            place = self.configurations[0].encoders_dir
+            lines.append(f"  {len(lacked)} encoders that they start from are made first, in {place}")
         for job, is_done in zip(self.jobs, done, strict=True):
             lines.append(f"  {'done' if is_done else 'to run'}  {job.name}  {job.directory}")
             lines.append(f"          {shlex.join(['python', 'run.py', *job.overrides])}")
-        told = estimate(self.jobs, encoders, self.configurations[0].scale, tried_first(self.configurations))
-        return [*lines, *([told] if told else [])]
+        return [*lines, *filter(None, self.estimates(lacked))]
 
 
 def points_of(sweep: Sweep) -> tuple[list[tuple[str, ...]], list[DictConfig]]:

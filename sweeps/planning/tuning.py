@@ -40,6 +40,7 @@ class Trial:
     values: Values
     seed: int
     job: Job
+    cfg: DictConfig
 
     @property
     def score(self) -> float:
@@ -79,7 +80,7 @@ def tuned(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     if (space := Space.of(cfg)) is None:
         return cfg, {}
     gpus = visible_gpus(str(cfg.trainer.accelerator))
-    trials = [make_trial(cfg, values, seed, gpus) for values in space.points() for seed in space.seeds]
+    trials = trials_of(cfg, space, gpus)
     see_to([work_of(trial.job, gpus) for trial in trials], "tuning")
     chosen = best(affordable(trials, space.most_flops))
     told: dict[str, Any] = {"space": space.values, "seeds": space.seeds, "most_flops": space.most_flops}
@@ -103,6 +104,11 @@ def words(values: Values) -> list[str]:
     return [f"{key}={quoted(value)}" for key, value in values.items()]
 
 
+def trials_of(cfg: DictConfig, space: Space, gpus: Sequence[str]) -> list[Trial]:
+    """Every value with every seed."""
+    return [make_trial(cfg, values, seed, gpus) for values in space.points() for seed in space.seeds]
+
+
 def make_trial(cfg: DictConfig, values: Values, seed: int, gpus: Sequence[str]) -> Trial:
     """The run's own command with these values and seeds, as a job; it has the same place whatever the run's seeds.
 
@@ -119,7 +125,7 @@ def make_trial(cfg: DictConfig, values: Values, seed: int, gpus: Sequence[str]) 
     place = Path(cfg.trials_dir) / Path(point.hydra.run.dir).name
     needed = gpus_needed(point.trainer.devices, gpus, 1)
     line = (*command_flags(hydra), *overrides, f"hydra.run.dir={quoted(str(place))}")
-    return Trial(values, seed, Job(f"{','.join(words(values))},seed={seed}", line, place, needed))
+    return Trial(values, seed, Job(f"{','.join(words(values))},seed={seed}", line, place, needed), point)
 
 
 def work_of(job: Job, gpus: Sequence[str]) -> Work:
