@@ -65,10 +65,14 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_same_passes_over_the_same_text_are_the_same_words(records: dict[str, Any]) -> None:
+    """But for BERT's random segments, which are read besides."""
     costs = {model: record["cost"] for model, (record, *_) in records.items()}
-    assert {model: (cost["words"], cost["passes"]) for model, cost in costs.items()} == {
-        model: (2 * words(), 2.0) for model in MODELS
-    }
+    times = {model: record["card"]["readings"] for model, (record, *_) in records.items()}
+    assert times.pop("bert_tiny") > 1.1
+    assert set(times.values()) == {1}
+    for model, (record, *_) in records.items():
+        assert costs[model]["passes"] == 2
+        assert costs[model]["words"] == round(2 * record["card"]["readings"] * words())
     assert len({cost["tokens"] for cost in costs.values()}) > 2  # of which no table could say who has read more
 
 
