@@ -29,11 +29,10 @@ class Cost:
         return f"some {long} of one job at a time, {gigabytes:,.1f} GB on the disk"
 
 
-# Of an encoder and of a point. miniature: what BERT's took, two at a time on two slow cores. small: what
-# conf/scale/small.yaml allows. day and paper: BERT-base, by arithmetic (conf/scale/paper.yaml), the former with eight
-# H100.
+# Of an encoder and of a point. miniature: what BERT's took, two at a time on two cores. small: what
+# conf/scale/small.yaml allows. day and paper: BERT-base by arithmetic (conf/scale/paper.yaml), day on eight H100.
 GUESSES = {
-    "miniature": (Cost(35, 4 * MB), Cost(20, 4 * MB)),
+    "miniature": (Cost(20, 4 * MB), Cost(15, 4 * MB)),
     "small": (Cost(240, 100 * MB), Cost(45, 100 * MB)),
     "day": (Cost(2200, 450 * MB), Cost(1200, 450 * MB)),
     "paper": (Cost(32 * 3600, 450 * MB), Cost(3600, 450 * MB)),
