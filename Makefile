@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 CACHES := .pytest_cache .ruff_cache
-KEPT := .git .venv outputs multirun encoders cache
+KEPT := .git .venv outputs multirun encoders cache wandb
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test slow format clean

@@ -241,9 +241,9 @@ def test_what_cannot_fit_into_a_budget_is_not_begun(
     Path("program.py").write_text("raise SystemExit(1)")
     monkeypatch.setattr("sweeps.jobs.pool.PROGRAM", tmp_path / "program.py")
     small = replace(SWEEPS["elmo_placement"], parameters={"pretrain.seed": {"values": [0]}})
-    told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=40s"]
+    told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=30s"]
     assert launch(small, Told.of(told), tmp_path / "x") == 0
-    said = "1 points did not fit into the budget (expected: miniature encoder 35 s, miniature point 20 s)"
+    said = "1 points did not fit into the budget (expected: miniature encoder 20 s, miniature point 15 s)"
     assert said in capsys.readouterr().out
 
 
@@ -279,7 +279,7 @@ def test_a_budget_that_is_too_short_for_trials_begins_none(
     small = replace(SWEEPS["generations_flops"], parameters={"pretrain.seed": {"values": [0]}})
     told = ["trainer.accelerator=cpu", "pretrain.trainer.accelerator=cpu", "budget=30s"]
     assert launch(small, Told.of(told), tmp_path / "x") == 0
-    assert "miniature point 20 s, and as much for each trial)" in capsys.readouterr().out
+    assert "miniature point 15 s, and as much for each trial)" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("opened")
@@ -293,8 +293,8 @@ def test_each_scale_is_estimated_by_itself(tmp_path: Path, monkeypatch: pytest.M
         for scale, like in (("miniature", "BERT"), ("paper", "BERT-base"))
     ]
     assert plan.expected() == {
-        "miniature encoder": 35,
-        "miniature point": 20,
+        "miniature encoder": 20,
+        "miniature point": 15,
         "paper encoder": 32 * 3600,
         "paper point": 3600,
     }
